@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* When a chunk ends and when a batch goes out: pure decisions over (state, event, limits). */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "proto/fragment.h"
+#include "storaged/archive/chunk.h"
+
+struct cutter_limits {
+	int64_t min_us;        /* a chunk ends at a sync after this ... (60 s) */
+	uint64_t min_bytes;    /* ... and this many bytes (4 MiB) */
+	int64_t max_us;        /* at this at any fragment (15 min) */
+	uint64_t max_bytes;    /* it never grows past this (32 MiB) */
+	int64_t silence_ns;    /* without an append (60 s) */
+	uint32_t batch_bytes;  /* a batch is written at this ... (1 MiB) */
+	int64_t batch_ns;      /* ... or this long after its first fragment (1 s) */
+};
+extern const struct cutter_limits cutter_defaults;
+
+struct cutter {
+	struct wall start;
+	uint64_t bytes;
+	uint32_t fragments;
+	int64_t min_us; /* of this chunk: the first ones of a stream are jittered by hash */
+};
+
+/* Starts a chunk: `ordinal` 0 is a stream's first since it was taken and gets a length spread by the stream's hash. */
+void cutter_start(struct cutter *c, const struct cutter_limits *l, const char *stream, uint32_t ordinal, struct wall start);
+/* Whether the chunk must end before `next`; 0 or the reason (enum chunk_end). */
+int cutter_end_before(const struct cutter *c, const struct cutter_limits *l, const struct fragment_header *next);
+void cutter_add(struct cutter *c, const struct fragment_header *h, uint64_t bytes);

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The time index: a partition a stream and UTC day, `idx/<camera>/<profile>/<YYYYMMDD>`, fixed-size records in order of sealing; and
+ * the stream's days object `idx/<camera>/<profile>/days`. Pure codecs; docs/format/index.md.
+ * Partition attributes: ver (epoch 16 hex, n 16 hex), pins (list of hold id, from, to). */
+#pragma once
+
+#include "storaged/archive/chunk.h"
+
+#define INDEX_RECORD_SIZE    192
+#define INDEX_RECORDS_MAX    20000 /* a partition; about 3.8 MB */
+#define INDEX_LEVEL          1
+
+enum index_state { INDEX_LIVE = 1, INDEX_DROPPING = 2, INDEX_TOMBSTONE = 3 };
+enum index_flags {
+	INDEX_EMPTY = 1 << 0,     /* no fragments: a husk of a takeover */
+	INDEX_OVERLAP = 1 << 1,   /* overlaps footage indexed before */
+	INDEX_BACKFILL = 1 << 2,
+	INDEX_DOUBTFUL = 1 << 3,  /* retention counts from receipt: the capture clock is not trusted */
+	INDEX_CLOCK_BACK = 1 << 4,
+	INDEX_THINNED = 1 << 5,
+	INDEX_DAMAGED = 1 << 6,
+	INDEX_RECOVERED = 1 << 7, /* sealed by a later owner */
+};
+struct index_record {
+	uint8_t state, pool;
+	uint16_t flags;
+	struct chunk_id chunk;
+	struct wall start, end, retention;
+	uint64_t bytes;         /* of the object */
+	uint64_t seal_offset;   /* of the steppe-seal box; everything needed for tables is from here to the end */
+	uint32_t fragments;
+	uint32_t samples[FRAGMENT_TRACKS_MAX], syncs[FRAGMENT_TRACKS_MAX];
+	struct gap gap_before;
+	uint32_t head_len;      /* init segment and steppe-chunk box */
+	uint32_t init_crc;      /* CRC-32C of the init segment: equal means same codec configuration */
+	uint8_t lane, end_reason, rule; /* rule: of a tombstone */
+	uint8_t digest[16];     /* prefix of the chunk's digest */
+};
+void index_record_encode(const struct index_record *r, uint8_t to[INDEX_RECORD_SIZE]); /* with a CRC of its own */
+int index_record_decode(const void *data, struct index_record *ret_record);
+
+/* The records of a partition's body. */
+struct index_partition {
+	struct index_record *records;
+	size_t count;
+	size_t damaged; /* records whose CRC was wrong, left out */
+};
+int index_partition_decode(const void *data, size_t len, struct index_partition *ret_partition);
+void index_partition_fini(struct index_partition *p);
+
+struct index_version {
+	uint64_t epoch, n;
+};
+void index_version_format(const struct index_version *v, char to[33]);
+int index_version_parse(const void *text, size_t len, struct index_version *ret_version);
+
+void index_partition_name(char to[STORE_NAME_MAX + 1], const char *stream, int32_t day);
+void index_days_name(char to[STORE_NAME_MAX + 1], const char *stream);
+
+struct index_day {
+	int32_t day;
+	uint64_t bytes;
+	uint16_t seconds[96];     /* recorded in each quarter-hour */
+	uint16_t gap_seconds[9];  /* by enum gap_cause, of the day */
+};
+struct index_days {
+	struct index_day *days; /* ascending */
+	size_t count;
+};
+int index_days_encode(const struct index_days *d, struct buf **ret_buf);
+int index_days_decode(const void *data, size_t len, struct index_days *ret_days);
+void index_days_fini(struct index_days *d);
