@@ -176,7 +176,7 @@ STEPPE_API int steppe_days(struct steppe *steppe, const char *stream,
 	void (*done)(void *user, int status, const struct steppe_day *days, size_t count), void *user);
 
 struct steppe_fragment {
-	unsigned stream;           /* index in the fetch's streams */
+	unsigned stream;           /* index in the fetch's streams: fragments of several come merged by capture time */
 	const void *init;          /* init segment in force */
 	size_t init_len;
 	const void *body;          /* moof mdat; tfdt in ticks since the start of the chunk it lies in; sync prefix alone if prefix_only */
