@@ -16,6 +16,7 @@ struct table_fragment {
 	uint32_t prefix_len;
 	uint16_t flags;       /* enum fragment_flags */
 	uint8_t clock_source;
+	uint8_t gap_cause;    /* of the hole before it inside the chunk (enum gap_cause); set after chunk_table_add */
 	uint32_t clock_error_us;
 	uint64_t seq;
 	struct wall capture;

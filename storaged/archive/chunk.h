@@ -12,6 +12,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "base/buf.h"
 #include "base/clock.h"
 #include "proto/fragment.h"
@@ -21,7 +23,10 @@
 
 #define CHUNK_LEVEL        1
 #define CHUNK_SEAL_LEVEL   1
-#define CHUNK_FRAG_BOX     184u /* bytes of a steppe-frag box: 24 box and uuid, 144 header, 8 receipt time, 4 reserved, 4 CRC */
+#define CHUNK_FRAG_BOX     184u /* bytes of a steppe-frag box: 24 box and uuid, 144 header, 8 receipt time, 1 cause, 3 zero, 4 CRC */
+#define CHUNK_OWN_BOX      220u /* bytes of a steppe-chunk box */
+#define CHUNK_HEAD_MAX     (FRAGMENT_INIT_MAX + CHUNK_OWN_BOX)
+#define CHUNK_LENGTH_MAX_US (INT64_C(900) * US_PER_SECOND) /* from start to end, but for the last fragment (60 s at most) */
 
 /* Names a chunk within its stream; orders chunks by epoch, then seq. */
 struct chunk_id {
@@ -47,6 +52,7 @@ struct gap {
 enum chunk_end {
 	CHUNK_END_FULL = 1, CHUNK_END_CODEC = 2, CHUNK_END_OWNER = 3, CHUNK_END_SILENCE = 4, CHUNK_END_STOP = 5,
 	CHUNK_END_RECOVERED = 6, CHUNK_END_ERROR = 7,
+	CHUNK_END_CLOCK = 8, /* the capture time stepped back before the chunk's start */
 };
 
 struct chunk_header {
@@ -64,35 +70,55 @@ int chunk_head_build(const struct chunk_header *h, const void *init, size_t init
  * ERR_TRUNCATED when `len` is too little, ERR_FORMAT, ERR_CHECKSUM, ERR_VERSION. */
 int chunk_head_parse(const void *data, size_t len, struct chunk_header *ret_header, size_t *ret_init_len, size_t *ret_len);
 
-/* Writes the steppe-frag box that goes before a body. */
-void chunk_frag_build(const struct fragment_header *h, struct wall receipt, uint8_t to[CHUNK_FRAG_BOX]);
-int chunk_frag_parse(const void *data, size_t len, struct fragment_header *ret_header, struct wall *ret_receipt);
+/* Writes the steppe-frag box that goes before a body. `gap_cause`: of the hole before the fragment inside the chunk (enum gap_cause;
+ * GAP_NONE for a chunk's first, whose hole is the header's gap_before). */
+void chunk_frag_build(const struct fragment_header *h, struct wall receipt, uint8_t gap_cause, uint8_t to[CHUNK_FRAG_BOX]);
+/* Reads one: 0, ERR_TRUNCATED, ERR_FORMAT, ERR_CHECKSUM, and what fragment_header_decode says. */
+int chunk_frag_parse(const void *data, size_t len, struct fragment_header *ret_header, struct wall *ret_receipt,
+	uint8_t *ret_gap_cause);
 
 /* Bytes of padding (a `free` box: 0 or at least 8) after `at` so that the next write starts on `alignment`. */
 uint32_t chunk_padding(uint64_t at, uint32_t alignment);
 void chunk_padding_build(uint8_t to[8], uint32_t padding); /* the box header; the rest is zeroes */
 
-struct chunk_seal {
-	uint8_t end_reason; /* enum chunk_end */
-	uint64_t seal_offset; /* of the steppe-seal box */
-	struct wall start, end;
-	uint64_t media_bytes;
-	uint8_t digest[DIGEST_SIZE];          /* SHA-256 over the previous chunk's digest and all fragment digests in order */
-	uint8_t previous_digest[DIGEST_SIZE]; /* zeroes when there is none */
+/* The instant retention counts from, gathered fragment by fragment: the end of the footage where its clock can be believed (it agrees
+ * with the receipt within its error and a day, or it is backfill of a synchronised recorder), else the receipt, and then doubtful. */
+struct chunk_retention {
+	struct wall from;
+	bool doubtful;
 };
-/* Builds steppe-seal and mfra, fills the digest. */
+void chunk_retention_add(struct chunk_retention *r, const struct fragment_header *h, struct wall receipt);
+
+struct chunk_seal {
+	/* set by whoever seals */
+	uint8_t end_reason;   /* enum chunk_end */
+	bool damaged;         /* fragments were found damaged and are not in the table */
+	uint64_t seal_offset; /* of the steppe-seal box */
+	struct chunk_retention retention;
+	uint8_t previous_digest[DIGEST_SIZE]; /* zeroes when there is none */
+	/* filled from the table */
+	struct wall start, end; /* least capture time, greatest end; zero without fragments */
+	uint64_t media_bytes;   /* of fragment bodies */
+	uint32_t fragments;
+	uint8_t digest[DIGEST_SIZE]; /* SHA-256 over the previous chunk's digest and all fragment digests in order */
+};
+/* Fills the second half of the seal from the table. 0 or -ENOMEM. */
+int chunk_seal_fill(struct chunk_seal *seal, const struct chunk_table *table);
+/* Fills, then builds steppe-seal and mfra. The table may be empty (a husk). */
 int chunk_seal_build(struct chunk_seal *seal, const struct chunk_table *table, struct buf **ret_buf);
-/* Reads a steppe-seal box and its table (which may be NULL: not wanted). */
+/* Reads a steppe-seal box and its table (which may be NULL: not wanted). ERR_TRUNCATED, ERR_FORMAT, ERR_CHECKSUM, ERR_VERSION, -ENOMEM. */
 int chunk_seal_parse(const void *data, size_t len, struct chunk_seal *ret_seal, struct chunk_table *ret_table);
 
 /* Steps through a chunk's bytes held in memory, hopping over damage by our own framing and checksums. */
 enum chunk_item_kind { CHUNK_ITEM_FRAGMENT, CHUNK_ITEM_DAMAGE, CHUNK_ITEM_SEAL, CHUNK_ITEM_END };
 struct chunk_item {
 	enum chunk_item_kind kind;
-	uint64_t offset, len; /* fragment: of its body; damage: the range hopped over; seal: the box */
+	uint64_t offset, len; /* fragment: of its body; damage: the range hopped over; seal: the box; end: where it is */
+	/* Of a fragment; of damage too when its steppe-frag box is whole: then this fragment is lost. Else header.seq is 0. */
 	struct fragment_header header;
 	struct wall receipt;
+	uint8_t gap_cause;
 };
-/* The next item at or after *at, which moves past it. `check_bodies`: verify CRCs of bodies too. A fragment or seal cut by `len` gives
- * DAMAGE to the end, then END. */
+/* The next item at or after *at (start with the length of the head), which moves past it. `check_bodies`: verify CRCs of bodies too. A
+ * fragment or seal cut by `len` gives DAMAGE to the end, then END. END comes after a seal too. */
 void chunk_scan(const void *data, size_t len, uint64_t *at, bool check_bodies, struct chunk_item *ret_item);

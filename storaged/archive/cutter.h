@@ -24,11 +24,18 @@ struct cutter {
 	struct wall start;
 	uint64_t bytes;
 	uint32_t fragments;
-	int64_t min_us; /* of this chunk: the first ones of a stream are jittered by hash */
+	uint32_t gaps;      /* inside the chunk; a record can name INDEX_GAPS_MAX */
+	struct wall end;    /* of the last fragment */
+	int64_t frame_us;   /* of the last fragment: how long a picture lasts */
+	int64_t min_us;     /* of this chunk: a stream's first is spread by hash */
+	uint64_t min_bytes; /* likewise */
 };
 
 /* Starts a chunk: `ordinal` 0 is a stream's first since it was taken and gets a length spread by the stream's hash. */
 void cutter_start(struct cutter *c, const struct cutter_limits *l, const char *stream, uint32_t ordinal, struct wall start);
 /* Whether the chunk must end before `next`; 0 or the reason (enum chunk_end). */
 int cutter_end_before(const struct cutter *c, const struct cutter_limits *l, const struct fragment_header *next);
-void cutter_add(struct cutter *c, const struct fragment_header *h, uint64_t bytes);
+/* Takes note of a fragment that goes into the chunk; `bytes` it adds to the object, `pictures` samples of its first track. */
+void cutter_add(struct cutter *c, const struct fragment_header *h, uint64_t bytes, uint32_t pictures);
+/* Whether there is a gap between the last fragment of the chunk and `next`: its cause must be known then. */
+bool cutter_gap_before(const struct cutter *c, const struct fragment_header *next);

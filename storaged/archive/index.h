@@ -9,6 +9,7 @@
 #define INDEX_RECORD_SIZE    192
 #define INDEX_RECORDS_MAX    20000 /* a partition; about 3.8 MB */
 #define INDEX_LEVEL          1
+#define INDEX_GAPS_MAX       4     /* inside one chunk; the cutter ends a chunk before a fifth */
 
 enum index_state { INDEX_LIVE = 1, INDEX_DROPPING = 2, INDEX_TOMBSTONE = 3 };
 enum index_flags {
@@ -30,12 +31,32 @@ struct index_record {
 	uint64_t seal_offset;   /* of the steppe-seal box; everything needed for tables is from here to the end */
 	uint32_t fragments;
 	uint32_t samples[FRAGMENT_TRACKS_MAX], syncs[FRAGMENT_TRACKS_MAX];
-	struct gap gap_before;
+	struct gap gap_before;  /* `to` is the chunk's start */
+	struct gap gaps[INDEX_GAPS_MAX]; /* inside the chunk, ascending, cut to milliseconds */
+	uint8_t gap_count;
+	uint64_t session;       /* whose fragments it holds: first_seq and on */
+	uint64_t first_seq;     /* 0: no fragments */
 	uint32_t head_len;      /* init segment and steppe-chunk box */
 	uint32_t init_crc;      /* CRC-32C of the init segment: equal means same codec configuration */
 	uint8_t lane, end_reason, rule; /* rule: of a tombstone */
 	uint8_t digest[16];     /* prefix of the chunk's digest */
 };
+/* What a chunk's own bytes say, for its record. */
+struct index_source {
+	const struct chunk_header *header;
+	const struct chunk_seal *seal;
+	const struct chunk_table *table;
+	uint8_t pool;
+	uint64_t bytes;    /* of the object */
+	uint32_t head_len;
+	uint32_t init_crc;
+};
+/* The record of a sealed chunk, state INDEX_LIVE: the same whether the writer, a later owner or a rebuild makes it. INDEX_OVERLAP is the
+ * caller's to add: it derives from the partition. */
+void index_record_make(const struct index_source *from, struct index_record *ret_record);
+/* How long a picture lasts in its footage, for judging gaps; 0 when that cannot be told. */
+int64_t index_record_frame_us(const struct index_record *r);
+
 void index_record_encode(const struct index_record *r, uint8_t to[INDEX_RECORD_SIZE]); /* with a CRC of its own */
 int index_record_decode(const void *data, struct index_record *ret_record);
 
