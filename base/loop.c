@@ -27,7 +27,8 @@ void loop_defer(struct loop *loop, struct loop_task *task)
 
 static bool earlier(const struct loop_timer *a, const struct loop_timer *b)
 {
-	return a->deadline.ns != b->deadline.ns ? a->deadline.ns < b->deadline.ns : a->order < b->order;
+	return a->deadline.ns != b->deadline.ns ? a->deadline.ns < b->deadline.ns
+						: a->order < b->order;
 }
 
 static void place(struct loop *loop, uint32_t index, struct loop_timer *timer)
@@ -109,7 +110,8 @@ bool loop_next_deadline(const struct loop *loop, struct mono *ret_deadline)
 
 bool loop_run_due(struct loop *loop)
 {
-	/* only what is ready now: a task that defers itself waits for the next turn, so that input is not starved */
+	/* only what is ready now: a task that defers itself waits for the next turn, so that input
+	 * is not starved */
 	struct list batch;
 	list_init(&batch);
 	list_splice(&batch, &loop->ready);
@@ -118,7 +120,9 @@ bool loop_run_due(struct loop *loop)
 		task->run(task);
 	}
 	struct mono now = loop_now(loop);
-	while (loop->heap_len && loop->heap[0]->deadline.ns <= now.ns) {
+	uint64_t order = loop->order; /* a timer armed by another's firing waits as well */
+	while (loop->heap_len && loop->heap[0]->deadline.ns <= now.ns &&
+		loop->heap[0]->order < order) {
 		struct loop_timer *timer = loop->heap[0];
 		loop_timer_stop(timer);
 		timer->fire(timer);

@@ -17,11 +17,12 @@
 #include "base/buf.h"
 #include "base/loop.h"
 
-#define STORE_NAME_MAX       255             /* bytes of an object's name; [A-Za-z0-9._/-] only */
+#define STORE_NAME_MAX       255             /* bytes of an object's name; [A-Za-z0-9._/-] only, no "", "." or ".." between slashes */
 #define STORE_ATTR_NAME_MAX  15              /* bytes of an attribute's name */
 #define STORE_ATTR_VALUE_MAX 4096            /* bytes of an attribute's value */
 #define STORE_ATTRS_MAX      8               /* attributes an object may have */
 #define STORE_OBJECT_MAX     (64u << 20)     /* bytes of an object */
+#define STORE_GUARDS_MAX     8               /* guards of one write */
 #define STORE_BODY_PARTS_MAX 1024            /* slices a write's body may be made of */
 
 /* Pools by number. Small mutable objects live in META, footage in DATA, moved footage in COLD and above. */
@@ -101,6 +102,8 @@ struct store_read {
 	struct buf *body; /* given to the caller when the body was wanted, else NULL */
 	/* private; read attributes with store_read_attr */
 	struct store_read_attrs *attrs;
+	struct store *store;
+	uint8_t pool;
 	struct loop_task task;
 	void *impl;
 };
