@@ -51,7 +51,8 @@ void writer_flush(struct writer_session *s);
  * chunk, mark the session closed; else the chunk stays open for it to come back (60 s of silence seal it). */
 void writer_session_close(struct writer_session *s, bool seal);
 
-/* What readers may see of a stream that is being written: everything durable. */
+/* What readers may see of a stream that is being written: everything durable. `table` and `init` are NULL for a chunk of an earlier
+ * owner whose recovery is still under way: it is final and is read from the store by its own headers, up to durable_len. */
 struct writer_open_chunk {
 	struct chunk_id id;
 	uint8_t lane;
