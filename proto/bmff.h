@@ -23,6 +23,15 @@ struct bmff_box {
 /* Reads the header at the cursor and leaves the cursor on the payload. ERR_TRUNCATED when the header itself is cut,
  * ERR_FORMAT when the size cannot be. Does not demand that the payload is there. */
 int bmff_box_read(struct bytes *b, struct bmff_box *ret_box);
+/* Takes the next box out of a parent that is whole: 1 and a cursor over its payload (which starts with version and flags in a full
+ * box); 0 at the parent's end; ERR_FORMAT for a box that does not fit its parent. */
+int bmff_box_next(struct bytes *parent, struct bmff_box *ret_box, struct bytes *ret_payload);
+
+/* Begins a box, or a full box with version and flags, whose size is not known yet; gives the place to hand to bmff_box_end.
+ * Errors stick in the cursor. */
+size_t bmff_box_begin(struct bytes *b, uint32_t type);
+size_t bmff_full_box_begin(struct bytes *b, uint32_t type, uint8_t version, uint32_t flags);
+void bmff_box_end(struct bytes *b, size_t start);
 
 enum bmff_media { BMFF_VIDEO, BMFF_AUDIO, BMFF_METADATA };
 
@@ -38,7 +47,7 @@ enum bmff_codec {
 };
 
 struct bmff_track {
-	uint32_t id; /* 1..4 */
+	uint32_t id; /* its place in the init segment, from 1 */
 	enum bmff_media media;
 	enum bmff_codec codec;
 	uint32_t timescale; /* 1..1,000,000 */
@@ -50,6 +59,8 @@ struct bmff_track {
 	/* When reading: the whole sample entry (child of stsd), borrowed from the input; when writing, used verbatim if set. */
 	const uint8_t *entry;
 	size_t entry_len;
+	/* When reading: the defaults of the track's trex, for samples that say nothing of their own. */
+	uint32_t default_duration, default_size, default_flags;
 };
 
 struct bmff_init {
@@ -60,7 +71,8 @@ struct bmff_init {
 /* Builds an init segment (ftyp + moov with mvex) of at most FRAGMENT_INIT_MAX bytes. -EINVAL for tracks that make no sense,
  * ERR_LIMIT when too large. Gives the buffer. */
 int bmff_init_build(const struct bmff_init *init, struct buf **ret_buf);
-/* Reads an init segment; the tracks borrow from `data`. ERR_FORMAT, ERR_TRUNCATED, ERR_LIMIT. */
+/* Reads an init segment, which must be `ftyp moov` and nothing more, without samples or edit lists, its tracks numbered 1, 2, ... in
+ * order, one description each; the tracks borrow from `data`. ERR_FORMAT, ERR_TRUNCATED, ERR_LIMIT. */
 int bmff_init_parse(const void *data, size_t len, struct bmff_init *ret_init);
 
 /* One sample of a track, in decoding order. */
@@ -77,7 +89,8 @@ struct bmff_run {
 	uint64_t decode_time;       /* tfdt: ticks of the first sample */
 	uint32_t sample_count;
 	const struct bmff_sample *samples; /* building: borrowed; parsing: points into the caller's array */
-	uint32_t data_offset;       /* parsing: of the first sample's bytes from the start of the body (moof) */
+	uint32_t data_offset;       /* parsing: of the first sample's bytes from the start of the body; the run's bytes are contiguous */
+	uint32_t tfdt_offset;       /* parsing: of tfdt's 8-byte value from the start of the body; 0: tfdt is of version 0 */
 	const struct slice *payload; /* building: one slice a sample, or fewer larger ones holding them in order */
 	uint32_t payload_count;
 };
@@ -88,8 +101,26 @@ struct bmff_run {
  * FRAGMENT_SYNC is set in h->flags). -EINVAL, ERR_LIMIT (FRAGMENT_BODY_MAX), -ENOMEM. */
 int bmff_fragment_build(const struct bmff_run *runs, size_t run_count, struct fragment_header *h, struct buf **ret_body);
 
-/* Reads the moof of a fragment body (which may end before mdat's payload does: only the moof need be whole). `samples` has room
- * for `sample_room`; ERR_LIMIT when there are more samples. Outputs at most FRAGMENT_TRACKS_MAX runs. Sample ranges are
- * checked against `body_len`. Defaults of tfhd and of the init's trex are honoured where the body comes from others. */
+/* A fragment body to be read: input and result. */
+struct bmff_fragment {
+	/* given */
+	const struct bmff_init *init; /* borrowed, for the defaults of its trex boxes; NULL: these are zero, as in our own init segments */
+	struct bmff_sample *samples;
+	size_t sample_room;
+	/* result */
+	size_t run_count;
+	struct bmff_run runs[FRAGMENT_TRACKS_MAX]; /* in the order of moof; samples and offsets set */
+};
+
+/* Reads `[prft] moof` of a fragment body of `body_len` bytes, of which the first `len` are at hand: all of moof at least.
+ * Refuses what cannot be moved or kept apart: data outside of mdat, overlapping runs, runs in pieces, absolute data offsets, two
+ * runs of one track, track numbers beyond the limit. ERR_FORMAT, ERR_TRUNCATED (moof is not whole), ERR_LIMIT (no room for samples).
+ * The result is valid only when 0 is returned. */
+int bmff_fragment_read(struct bmff_fragment *f, const void *body, size_t len, uint32_t body_len);
+/* The same without an init segment. */
 int bmff_fragment_parse(const void *body, size_t len, uint32_t body_len, struct bmff_run runs[FRAGMENT_TRACKS_MAX],
 	size_t *ret_run_count, struct bmff_sample *samples, size_t sample_room);
+
+/* Whether a header says of a body what was read from it: number of tracks, place of each tfdt, sync prefix. 0 or ERR_FORMAT.
+ * Receivers must ask before they rewrite a tfdt where the header says it is. */
+int bmff_fragment_agrees(const struct fragment_header *h, const struct bmff_run *runs, size_t run_count);

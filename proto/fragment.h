@@ -51,7 +51,7 @@ struct fragment_header {
 	uint32_t clock_error_us; /* bound on the error of `capture` */
 	uint32_t body_len;     /* of [prft] moof mdat */
 	uint32_t prefix_len;   /* of the part of the body that ends with the sync picture; moof and mdat header when no sync */
-	uint32_t tfdt_offset[FRAGMENT_TRACKS_MAX]; /* in the body, of each tfdt's 8-byte value (version 1), ascending */
+	uint32_t tfdt_offset[FRAGMENT_TRACKS_MAX]; /* in the prefix, of each tfdt's 8-byte value (version 1), ascending; 0 past them */
 	uint32_t prefix_crc;   /* CRC-32C of body[0 .. prefix_len), tfdt values as zero */
 	uint32_t rest_crc;     /* CRC-32C of the rest */
 	uint8_t prefix_digest[DIGEST_SIZE]; /* SHA-256 of the encoded header up to here, then of body[0 .. prefix_len) so taken */
@@ -61,8 +61,9 @@ struct fragment_header {
 /* Writes the header's FRAGMENT_HEADER_SIZE bytes. */
 void fragment_header_encode(const struct fragment_header *h, uint8_t to[FRAGMENT_HEADER_SIZE]);
 
-/* Reads and judges a header: 0, ERR_TRUNCATED, ERR_VERSION, ERR_LIMIT (body over 4 MiB, over 4 tracks, duration over 60 s),
- * ERR_FORMAT (offsets out of the body or overlapping, unknown lane, zero session or seq, invalid time). Borrows `from`. */
+/* Reads and judges a header: 0, ERR_TRUNCATED, ERR_VERSION, ERR_CHECKSUM (of the header itself), ERR_LIMIT (body over 4 MiB,
+ * over 4 tracks, duration over 60 s), ERR_FORMAT (offsets out of the prefix or overlapping, unknown lane, clock source or flag,
+ * zero session or seq, invalid time). What is accepted encodes to the same bytes again. Borrows `from`. */
 int fragment_header_decode(const void *from, size_t len, struct fragment_header *ret_header);
 
 /* The end of the last sample shown. */
@@ -71,14 +72,16 @@ static inline struct wall fragment_end(const struct fragment_header *h)
 	return (struct wall){h->capture.us + h->duration_us};
 }
 
-/* Fills the checksums and, when `with_digests`, the digests of a header whose other fields are final. The body has
- * body_len bytes. For recorders. */
+/* Fills the checksums and, when `with_digests`, the digests (zeroes otherwise) of a header whose other fields are final. The body
+ * has body_len bytes. For recorders. 0, -ENOMEM, or what fragment_header_decode would say of the header. */
 int fragment_seal(struct fragment_header *h, const void *body, bool with_digests);
-/* Checks both checksums of a whole body (0, ERR_CHECKSUM). For receivers and readers. */
+/* Checks both checksums of a whole body (0, ERR_CHECKSUM). For receivers and readers. These take headers that were decoded or
+ * sealed, whose offsets are therefore known to lie inside. */
 int fragment_check_crc(const struct fragment_header *h, const void *body);
 /* Checks the first `prefix_len` bytes alone. */
 int fragment_check_prefix_crc(const struct fragment_header *h, const void *prefix);
-/* Checks both digests of a whole body: 0 or ERR_CHECKSUM; costs a SHA-256 over it. For fsck and exports. */
+/* Checks both digests of a whole body: 0, ERR_CHECKSUM, -ENODATA (its recorder made none), -ENOMEM; costs a SHA-256 over it. For
+ * fsck and exports. */
 int fragment_check_digest(const struct fragment_header *h, const void *body);
-/* The fragment's digest: SHA-256 of prefix_digest then rest_digest. */
-void fragment_digest(const struct fragment_header *h, uint8_t ret_digest[DIGEST_SIZE]);
+/* The fragment's digest: SHA-256 of prefix_digest then rest_digest; 0, or -ENOMEM and zeroes. */
+int fragment_digest(const struct fragment_header *h, uint8_t ret_digest[DIGEST_SIZE]);
