@@ -51,9 +51,10 @@ struct channel {
 	size_t queue_limit;               /* default 8 MiB */
 };
 
-/* Queues one frame: the meta packed (NULL: none), references taken to the body's slices. 0; -ENOMEM; ERR_CLOSED. Never refuses for
- * the queue's sake: senders of bulk look at channel_is_full first and wait for drained(); a queue of four times the limit
- * (a peer that stops reading while answers go on) closes the channel. */
+/* Queues one frame: the meta packed (NULL: none), references taken to the body's slices. 0; -ENOMEM; ERR_LIMIT: more than a frame
+ * may carry; ERR_CLOSED: before ready() or since closing began. Never refuses for the queue's sake: senders of bulk look at
+ * channel_is_full first and wait for drained(); a queue of four times the limit (a peer that stops reading while answers go on)
+ * closes the channel. */
 static inline int channel_send(struct channel *ch, uint8_t type, uint32_t stream, const ProtobufCMessage *meta,
 	const struct slice *body, size_t body_count)
 {
@@ -71,7 +72,7 @@ static inline void channel_pause(struct channel *ch, bool paused)
 	ch->ops->pause(ch, paused);
 }
 
-/* Sends what is queued, within 5 s, then ends; closed() comes later. Harmless twice. */
+/* Sends what is queued, within 5 s, then ends; no event but closed() comes after this. Harmless twice. */
 static inline void channel_close(struct channel *ch)
 {
 	ch->ops->close(ch);
