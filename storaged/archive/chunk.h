@@ -24,7 +24,7 @@
 #define CHUNK_LEVEL        1
 #define CHUNK_SEAL_LEVEL   1
 #define CHUNK_FRAG_BOX     184u /* bytes of a steppe-frag box: 24 box and uuid, 144 header, 8 receipt time, 1 cause, 3 zero, 4 CRC */
-#define CHUNK_OWN_BOX      220u /* bytes of a steppe-chunk box */
+#define CHUNK_OWN_BOX      188u /* bytes of a steppe-chunk box */
 #define CHUNK_HEAD_MAX     (FRAGMENT_INIT_MAX + CHUNK_OWN_BOX)
 #define CHUNK_LENGTH_MAX_US (INT64_C(900) * US_PER_SECOND) /* from start to end, but for the last fragment (60 s at most) */
 
@@ -42,6 +42,7 @@ int chunk_name_parse(const char *name, char ret_stream[STREAM_NAME_MAX + 1], str
 enum gap_cause {
 	GAP_NONE = 0, GAP_UNKNOWN = 1, GAP_CAMERA_OFF = 2, GAP_NETWORK = 3, GAP_RECORDER_STOPPED = 4, GAP_REFUSED = 5,
 	GAP_THINNED = 6, GAP_EXPIRED = 7, GAP_DAMAGED = 8,
+	GAP_CAUSES = 9, /* how many there are */
 };
 struct gap {
 	struct wall from, to;
@@ -52,7 +53,7 @@ struct gap {
 enum chunk_end {
 	CHUNK_END_FULL = 1, CHUNK_END_CODEC = 2, CHUNK_END_OWNER = 3, CHUNK_END_SILENCE = 4, CHUNK_END_STOP = 5,
 	CHUNK_END_RECOVERED = 6, CHUNK_END_ERROR = 7,
-	CHUNK_END_CLOCK = 8, /* the capture time stepped back before the chunk's start */
+	CHUNK_END_CLOCK = 8, /* the capture time stepped back: a chunk's footage is in order of time but for jitter */
 };
 
 struct chunk_header {

@@ -24,6 +24,15 @@ struct gap_cover {
 	struct wall from, to;
 	int64_t slack_us; /* what may be missing after it */
 };
+/* Sorts covers and joins those between which there is no gap; returns how many remain. */
+size_t gap_covers_join(struct gap_cover *covers, size_t count);
+
+struct index_record;
+/* A record's stretches of footage (at most INDEX_GAPS_MAX + 1, none for an empty one or a tombstone) and what it claims about holes: before
+ * it, inside it, and for a tombstone all of it (likewise at most so many). */
+void gaps_of_record(const struct index_record *r, struct gap_cover *covers, size_t *ret_cover_count, struct gap *claims,
+	size_t *ret_claim_count);
+
 /* What is known about missing footage and footage there is. Arrays are the caller's; they are sorted in place. */
 struct gap_question {
 	struct gap_cover *covers;

@@ -32,7 +32,7 @@ struct index_record {
 	uint32_t fragments;
 	uint32_t samples[FRAGMENT_TRACKS_MAX], syncs[FRAGMENT_TRACKS_MAX];
 	struct gap gap_before;  /* `to` is the chunk's start */
-	struct gap gaps[INDEX_GAPS_MAX]; /* inside the chunk, ascending, cut to milliseconds */
+	struct gap gaps[INDEX_GAPS_MAX]; /* inside the chunk, ascending */
 	uint8_t gap_count;
 	uint64_t session;       /* whose fragments it holds: first_seq and on */
 	uint64_t first_seq;     /* 0: no fragments */
@@ -76,13 +76,16 @@ void index_version_format(const struct index_version *v, char to[33]);
 int index_version_parse(const void *text, size_t len, struct index_version *ret_version);
 
 void index_partition_name(char to[STORE_NAME_MAX + 1], const char *stream, int32_t day);
+/* The stream and day of a partition's name; -EINVAL for another name. */
+int index_partition_name_parse(const char *name, char ret_stream[STREAM_NAME_MAX + 1], int32_t *ret_day);
 void index_days_name(char to[STORE_NAME_MAX + 1], const char *stream);
 
+#define INDEX_DAYS_MAX 40000 /* more than a century */
 struct index_day {
 	int32_t day;
 	uint64_t bytes;
 	uint16_t seconds[96];     /* recorded in each quarter-hour */
-	uint16_t gap_seconds[9];  /* by enum gap_cause, of the day */
+	uint32_t gap_seconds[GAP_CAUSES]; /* by enum gap_cause */
 };
 struct index_days {
 	struct index_day *days; /* ascending */
@@ -91,3 +94,8 @@ struct index_days {
 int index_days_encode(const struct index_days *d, struct buf **ret_buf);
 int index_days_decode(const void *data, size_t len, struct index_days *ret_days);
 void index_days_fini(struct index_days *d);
+/* The entry of `day`, added with zeroes when there is none; NULL when memory is short. Valid until the next call. */
+struct index_day *index_days_put(struct index_days *d, int32_t day);
+/* What the days object says of a day, from the records of its partition and of the day before (whose last chunk may reach in). Seconds
+ * count footage once however many chunks hold it; bytes are of the objects that begin on the day. 0 or -ENOMEM. */
+int index_day_make(const struct index_record *records, size_t count, int32_t day, struct index_day *ret_day);
