@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/lib/sim_loop.h"
 
+#include <stdlib.h>
+
 #include "base/check.h"
 
 #define START_NS (1000 * NS_PER_SECOND)    /* so that zero is no valid instant */
+#define TIMERS   16384                     /* armed at once before the heap must grow */
 #define START_US INT64_C(1795470000000000) /* 2026-11-23T21:40:00Z */
 #define EVENTS_AT_ONE_INSTANT_MAX                                                                  \
 	UINT64_C(5000000) /* more is a machine that spins without waiting */
@@ -75,6 +78,10 @@ void sim_world_init(struct sim_world *world, uint64_t seed)
 		.random_state = seed,
 		.turn = {.fire = world_turn}};
 	loop_init(&world->loop, &ops);
+	/* a test that makes allocations fail means those of the rooms, not the world's */
+	world->loop.heap = malloc(TIMERS * sizeof(*world->loop.heap));
+	CHECK(world->loop.heap);
+	world->loop.heap_size = TIMERS;
 }
 
 void sim_world_fini(struct sim_world *world)
