@@ -17,6 +17,12 @@ struct channel;
 /* Bits of who the peer's certificate says it is: SAN URIs "steppe:role:NAME". */
 enum channel_role { ROLE_NODE = 1, ROLE_RECORDER = 2, ROLE_INVESTIGATOR = 4, ROLE_ADMIN = 8 };
 
+#define CHANNEL_ROLES_TEXT 64
+/* The bit of "node", "recorder", "investigator" or "admin"; 0 for another word. */
+unsigned channel_role_of(const char *word);
+/* Writes the words of all bits, "recorder,admin". */
+void channel_roles_text(unsigned roles, char text[CHANNEL_ROLES_TEXT]);
+
 struct channel_identity {
 	char name[128];   /* the certificate's subject common name */
 	unsigned roles;   /* enum channel_role bits */
