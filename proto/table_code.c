@@ -21,11 +21,12 @@
 #define DURATION_MAX_US 60000000u
 #define FLAGS_ALL       0x3fu
 #define DECODE_TIME_MAX (UINT64_C(1) << 62)
+#define GAP_CAUSE_MAX   15 /* the causes' meaning is not known here */
 /* Bytes in the raw columns, at least and at most: these bound what decoding allocates and encoding
  * needs. */
 #define SAMPLE_RAW_MIN   3u
 #define SAMPLE_RAW_MAX   20u
-#define FRAGMENT_RAW_MIN (DIGEST_SIZE + 8u)
+#define FRAGMENT_RAW_MIN (DIGEST_SIZE + 9u)
 #define FRAGMENT_RAW_MAX 256u
 /* What bmff_fragment_build makes of a fragment, which is what to expect. */
 #define MOOF_SIZE   24u
@@ -234,6 +235,8 @@ static void code_fragments(struct coder *c, struct chunk_table *t)
 			c, f[i].clock_source, last->clock_source, CLOCK_RECORDER_NTP);
 		f[i].clock_error_us = code_near32(c, f[i].clock_error_us, last->clock_error_us);
 	}
+	for (uint32_t i = 0; i < count; i++)
+		f[i].gap_cause = (uint8_t)code_number(c, f[i].gap_cause, GAP_CAUSE_MAX);
 	for (uint32_t i = 0; i < count; i++)
 		code_digest(c, f[i].digest);
 }

@@ -33,7 +33,8 @@ size_t gaps_of_table(const struct chunk_table *t, uint32_t fragments, struct gap
 	for (uint32_t i = 0; i < fragments; i++) {
 		const struct table_fragment *f = &t->fragments[i];
 		if (i > 0 && f->capture.us - end > gap_slack_us(frame_us)) {
-			uint8_t cause = f->gap_cause ? f->gap_cause : GAP_UNKNOWN;
+			bool told = f->gap_cause != GAP_NONE && f->gap_cause < GAP_CAUSES;
+			uint8_t cause = told ? f->gap_cause : GAP_UNKNOWN;
 			if (count < room)
 				gaps[count] = (struct gap){{end}, f->capture, cause};
 			count++;

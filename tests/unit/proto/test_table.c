@@ -73,6 +73,7 @@ static void fill(struct chunk_table *t, uint32_t fragments)
 		make(seq, &h, runs, samples);
 		offset += 184;
 		assert_int_equal(chunk_table_add(t, &h, offset, runs, seq % 5 ? 2 : 1), 0);
+		t->fragments[seq - 1].gap_cause = seq % 9 == 8 ? 3 : 0;
 		offset += h.body_len + (seq % 3 ? 0 : 16);
 	}
 }
@@ -85,6 +86,7 @@ static void assert_fragments_equal(const struct table_fragment *a, const struct 
 	assert_int_equal(a->flags, b->flags);
 	assert_int_equal(a->clock_source, b->clock_source);
 	assert_int_equal(a->clock_error_us, b->clock_error_us);
+	assert_int_equal(a->gap_cause, b->gap_cause);
 	assert_int_equal(a->seq, b->seq);
 	assert_int_equal(a->capture.us, b->capture.us);
 	assert_int_equal(a->duration_us, b->duration_us);
