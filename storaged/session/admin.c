@@ -225,7 +225,10 @@ void admin_camera_list(struct conn *conn, const struct frame *frame)
 static void on_status(struct admin_status *status, const Steppe__Wire__StatusReply *reply)
 {
 	struct admin *a = container_of(status, struct admin, ask.status);
-	request_send(&a->request, FRAME_STATUS_REPLY, &reply->base, NULL, 0);
+	if (reply)
+		request_send(&a->request, FRAME_STATUS_REPLY, &reply->base, NULL, 0);
+	else
+		request_refuse(&a->request, REFUSAL_OVERLOAD, 0, NULL);
 	finish(a);
 }
 

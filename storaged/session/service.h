@@ -14,11 +14,12 @@
 
 struct service;
 
-/* A question about the whole daemon. `reply` is valid during done(), which comes once, later, on the asking loop. */
+/* A question about the whole daemon. `reply` is valid during done(), which comes once, later, on the asking loop; NULL: no memory. */
 struct admin_status {
 	void (*done)(struct admin_status *req, const Steppe__Wire__StatusReply *reply);
 	struct loop *loop; /* of the asker */
 	bool streams;      /* each stream too */
+	struct loop_task task; /* private */
 };
 
 struct service_config {

@@ -65,7 +65,7 @@ void tail_window(const struct retrieve *r, struct wall *ret_from, struct wall *r
 	struct wall from = r->cursor.any ? r->cursor.capture : r->window.from;
 	struct wall to = {loop_wall(r->service->config.loop).us + US_PER_DAY};
 	for (size_t i = 0; i < count; i++) {
-		if (!open[i].durable_fragments)
+		if (!open[i].table || !open[i].durable_fragments)
 			continue;
 		const struct table_fragment *first = &open[i].table->fragments[0];
 		const struct table_fragment *last = &open[i].table->fragments[open[i].durable_fragments - 1];

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "storaged/server.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "base/errors.h"
+#include "storaged/http.h"
+#include "storaged/metrics.h"
+#include "storaged/server_impl.h"
+#include "storaged/version.h"
+
+#define SPACE_EVERY_NS (5 * NS_PER_SECOND)
+#define SPACE_LATE_NS  (15 * NS_PER_SECOND) /* a store that has not answered for so long is ill */
+
+/* --- signals ----------------------------------------------------------------------------------------------------------------- */
+
+struct signals {
+	struct server *server;
+	uv_signal_t term, interrupt, hangup;
+	bool stopping;
+};
+
+static void on_stop_task(struct loop_task *task)
+{
+	server_loop_stop(container_of(task, struct server_loop, stop));
+}
+
+static void on_stop_signal(uv_signal_t *handle, int number)
+{
+	struct signals *signals = handle->data;
+	struct server *s = signals->server;
+	if (signals->stopping) {
+		log_warn("signal %d again: leaving at once; the next start recovers what is open", number);
+		_exit(1);
+	}
+	signals->stopping = true;
+	log_info("stopping signal=%d", number);
+	(void)sd_notify(0, "STOPPING=1"); /* nobody may be listening */
+	loop_timer_stop(&s->space_timer);
+	for (unsigned i = 0; i < s->loop_count; i++) {
+		s->loops[i].stop.run = on_stop_task;
+		loop_post(&s->loops[i].uv.loop, &s->loops[i].stop);
+	}
+}
+
+static void on_renew(struct loop_task *task)
+{
+	struct server_loop *l = container_of(task, struct server_loop, renew);
+	struct server *s = l->server;
+	pthread_mutex_lock(&s->identity_lock);
+	struct tls_identity *id = tls_identity_ref(s->identity);
+	pthread_mutex_unlock(&s->identity_lock);
+	if (l->listener)
+		link_listener_set_identity(l->listener, id);
+	tls_identity_unref(&id);
+}
+
+static int load_identity(const struct config *c, struct tls_identity **ret_identity, char *why, size_t why_size)
+{
+	struct tls_files files = {.ca = c->tls_ca, .cert = c->tls_cert, .key = c->tls_key, .crl = c->tls_crl[0] ? c->tls_crl : NULL};
+	return tls_identity_load(&files, ret_identity, why, why_size);
+}
+
+/* The log level of the file as it is now; other settings need a restart. */
+static void reread_log_level(struct server *s)
+{
+	struct config fresh;
+	char why[512];
+	if (!s->config_path || config_init(&fresh))
+		return;
+	if (config_read(&fresh, s->config_path, why, sizeof(why)))
+		log_error("settings not read again why=\"%s\"", why);
+	else
+		log_set_level(config_log_level(&fresh));
+	config_fini(&fresh);
+}
+
+static void on_hangup(uv_signal_t *handle, int number)
+{
+	(void)number;
+	struct server *s = ((struct signals *)handle->data)->server;
+	struct tls_identity *identity;
+	char why[512];
+	reread_log_level(s);
+	if (load_identity(s->config, &identity, why, sizeof(why))) {
+		log_error("certificates not read again, the old ones stay why=\"%s\"", why);
+		return;
+	}
+	pthread_mutex_lock(&s->identity_lock);
+	tls_identity_unref(&s->identity);
+	s->identity = identity;
+	pthread_mutex_unlock(&s->identity_lock);
+	for (unsigned i = 0; i < s->loop_count; i++) {
+		s->loops[i].renew.run = on_renew;
+		loop_post(&s->loops[i].uv.loop, &s->loops[i].renew);
+	}
+	log_info("certificates read again cert=%s", s->config->tls_cert);
+}
+
+static void watch_signals(struct signals *signals, struct server *s)
+{
+	uv_loop_t *loop = &s->loops[0].uv.uv;
+	signals->server = s;
+	uv_signal_init(loop, &signals->term);
+	uv_signal_init(loop, &signals->interrupt);
+	uv_signal_init(loop, &signals->hangup);
+	signals->term.data = signals->interrupt.data = signals->hangup.data = signals;
+	uv_signal_start(&signals->term, on_stop_signal, SIGTERM);
+	uv_signal_start(&signals->interrupt, on_stop_signal, SIGINT);
+	uv_signal_start(&signals->hangup, on_hangup, SIGHUP);
+}
+
+static void unwatch_signals(struct signals *signals)
+{
+	uv_close((uv_handle_t *)&signals->term, NULL);
+	uv_close((uv_handle_t *)&signals->interrupt, NULL);
+	uv_close((uv_handle_t *)&signals->hangup, NULL);
+}
+
+/* --- health: how full the pools are, and whether the store answers ------------------------------------------------------------- */
+
+static void set_health(bool healthy, int status)
+{
+	bool was = metrics_get(METRIC_STORE_HEALTHY);
+	metrics_gauge_set(METRIC_STORE_HEALTHY, healthy);
+	if (was && !healthy)
+		log_error("the store does not answer err=%d what=\"%s\"", status, err_text(status));
+	else if (!was && healthy)
+		log_info("the store answers");
+}
+
+static void on_space(struct store_space *space)
+{
+	struct server *s = container_of(space, struct server, space);
+	s->space_asking = false;
+	set_health(!space->status, space->status);
+	if (space->status)
+		return;
+	atomic_store(&s->pool_total[s->space_pool], space->total_bytes);
+	atomic_store(&s->pool_used[s->space_pool], space->used_bytes);
+	if (s->space_pool == STORE_DATA) {
+		metrics_gauge_set(METRIC_STORE_TOTAL, space->total_bytes);
+		metrics_gauge_set(METRIC_STORE_USED, space->used_bytes);
+	}
+	s->space_pool = (s->space_pool + 1) % store_pool_count(s->loops[0].store);
+}
+
+static void on_space_timer(struct loop_timer *timer)
+{
+	struct server *s = container_of(timer, struct server, space_timer);
+	struct mono now = loop_now(&s->loops[0].uv.loop);
+	if (!s->space_asking) {
+		s->space_asking = true;
+		s->space_asked = now;
+		s->space = (struct store_space){.done = on_space};
+		store_space(s->loops[0].store, &s->space, s->space_pool);
+	} else if (now.ns - s->space_asked.ns > SPACE_LATE_NS) {
+		set_health(false, -ETIMEDOUT);
+	}
+	(void)loop_timer_start(&s->loops[0].uv.loop, timer, SPACE_EVERY_NS); /* armed before: needs no memory */
+}
+
+/* --- life -------------------------------------------------------------------------------------------------------------------- */
+
+static void on_cluster(struct cluster_open *req)
+{
+	loop_uv_stop(&container_of(req, struct server, cluster)->loops[0].uv);
+}
+
+/* Reads the cluster's id on loop 0, which runs for as long as that takes. */
+static int open_cluster(struct server *s, char *why, size_t why_size)
+{
+	s->cluster.done = on_cluster;
+	cluster_open(&s->loops[0].uv.loop, s->loops[0].store, &s->cluster);
+	loop_uv_run(&s->loops[0].uv);
+	int rc = s->cluster.status;
+	if (rc == ERR_VERSION)
+		snprintf(why, why_size, "the store was written by a newer Steppe; start that one");
+	else if (rc)
+		snprintf(why, why_size, "cannot read the cluster's id from the store: %s", err_text(rc));
+	return rc;
+}
+
+static void *run_loop(void *arg)
+{
+	struct server_loop *l = arg;
+	loop_uv_run(&l->uv);
+	return NULL;
+}
+
+static int start(struct server *s, char *why, size_t why_size)
+{
+	const struct config *c = s->config;
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned loops = c->loops ? (unsigned)c->loops : cores < 1 ? 1 : cores > LOOPS_MAX ? LOOPS_MAX : (unsigned)cores;
+	int rc = load_identity(c, &s->identity, why, why_size);
+	if (!rc)
+		rc = store_backend_open(c->store, &s->backend, why, why_size);
+	for (unsigned i = 0; i < loops && !rc; i++)
+		rc = server_loop_init(s, i, why, why_size);
+	if (!rc)
+		rc = open_cluster(s, why, why_size);
+	if (rc)
+		return rc;
+	s->boot_nonce = loop_random(&s->loops[0].uv.loop);
+	s->started_us = loop_wall(&s->loops[0].uv.loop).us;
+	s->hello = (struct link_hello){.software = STEPPE_SOFTWARE, .node = c->node, .boot_nonce = s->boot_nonce,
+		.format_level = s->cluster.format_level};
+	memcpy(s->hello.cluster, s->cluster.id, sizeof(s->hello.cluster));
+	for (unsigned i = 0; i < loops && !rc; i++)
+		rc = server_loop_start(&s->loops[i], why, why_size);
+	for (unsigned i = 1; i < loops && !rc; i++) {
+		rc = -pthread_create(&s->loops[i].thread, NULL, run_loop, &s->loops[i]);
+		s->loops[i].threaded = !rc;
+		if (rc)
+			snprintf(why, why_size, "cannot start a thread: %s", err_text(rc));
+	}
+	return rc;
+}
+
+static void run(struct server *s)
+{
+	struct signals signals = {0};
+	watch_signals(&signals, s);
+	s->space_timer.fire = on_space_timer;
+	on_space_timer(&s->space_timer);
+	log_info("started node=%s version=%s store=%s listen=%s http=%s loops=%u", s->config->node, STEPPE_VERSION,
+		s->config->store, link_listener_address(s->loops[0].listener), s->config->http, s->loop_count);
+	(void)sd_notify(0, "READY=1");
+	loop_uv_run(&s->loops[0].uv);
+	unwatch_signals(&signals);
+	for (unsigned i = 1; i < s->loop_count; i++)
+		pthread_join(s->loops[i].thread, NULL);
+	log_info("stopped node=%s", s->config->node);
+}
+
+int server_run(struct config *config, const char *config_path, char *why, size_t why_size)
+{
+	struct server *s = calloc(1, sizeof(*s));
+	struct http *http = NULL;
+	if (!s) {
+		snprintf(why, why_size, "not enough memory");
+		return -ENOMEM;
+	}
+	s->config = config;
+	s->config_path = config_path;
+	pthread_mutex_init(&s->identity_lock, NULL);
+	admit_init(&s->admit, &(struct admit_limits){
+				      .streams = (uint32_t)config->streams,
+				      .ingest_bytes = config->ingest_memory,
+				      .lane_window = config->lane_window,
+				      .fetches = (uint32_t)config->fetches,
+			      });
+	metrics_gauge_set(METRIC_STORE_HEALTHY, 1);
+	signal(SIGPIPE, SIG_IGN);
+	int rc = start(s, why, why_size);
+	if (!rc && config->http[0])
+		rc = http_start(config->http, &http, why, why_size);
+	if (!rc)
+		run(s);
+	http_stop(&http);
+	for (unsigned i = s->loop_count; i-- > 0;)
+		server_loop_fini(&s->loops[i]);
+	if (s->backend)
+		store_backend_close(&s->backend);
+	tls_identity_unref(&s->identity);
+	pthread_mutex_destroy(&s->identity_lock);
+	free(s);
+	return rc;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What server.c (life), server_loop.c (one loop's rooms) and server_status.c share. Private to the daemon's top. */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/loop_uv.h"
+#include "proto/link.h"
+#include "storaged/archive/cluster.h"
+#include "storaged/config.h"
+#include "storaged/session/service.h"
+
+#define LOOPS_MAX 64
+
+struct server;
+
+/* One loop: its thread, its store and the rooms on it. */
+struct server_loop {
+	struct server *server;
+	uint8_t index;
+	pthread_t thread;
+	bool threaded; /* loop 0 runs on the main thread */
+	struct loop_uv uv;
+	struct store *store;
+	struct keeper *keeper;
+	struct reader *reader;
+	struct catalog *catalog;
+	struct service *service;
+	struct link_listener *listener;
+	struct loop_timer tick;
+	struct loop_task stop, stopped; /* of stopping, step by step */
+	struct mono stop_began;
+	struct loop_task renew; /* take the server's identity */
+	uint64_t counted_writes, counted_reads, counted_streams; /* already in the metrics */
+};
+
+struct server {
+	struct config *config;
+	const char *config_path;
+	struct store_backend *backend;
+	struct tls_identity *identity;
+	pthread_mutex_t identity_lock;
+	struct admit admit;
+	struct link_hello hello;
+	uint64_t boot_nonce;
+	int64_t started_us;
+	struct cluster_open cluster;
+	struct server_loop loops[LOOPS_MAX];
+	unsigned loop_count;
+	/* loop 0 */
+	struct store_space space;
+	struct loop_timer space_timer;
+	struct mono space_asked;
+	bool space_asking;
+	atomic_uint_fast64_t pool_total[STORE_POOLS_MAX], pool_used[STORE_POOLS_MAX];
+	int space_pool;
+};
+
+/* Makes loop `index` with its store; nothing runs yet. Words in `why`. */
+int server_loop_init(struct server *server, unsigned index, char *why, size_t why_size);
+/* Makes the rooms and listens. Loop thread, or before the loop runs. */
+int server_loop_start(struct server_loop *l, char *why, size_t why_size);
+/* Begins to stop; the loop ends when it is done. Loop thread. */
+void server_loop_stop(struct server_loop *l);
+/* Frees what is left. The loop must have ended. */
+void server_loop_fini(struct server_loop *l);
+
+/* Answers STATUS: collects from every loop. */
+void server_status(void *owner, struct admin_status *req);

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One loop of the daemon: rooms made in layer order, stopped in the reverse.
+ *
+ *	listener -> recorders told STOPPING -> channels closed -> keeper (batches, seals, yields) -> reader -> catalogue -> store -> loop */
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/errors.h"
+#include "base/log.h"
+#include "storaged/metrics.h"
+#include "storaged/server_impl.h"
+
+#define TICK_NS     (1 * NS_PER_SECOND)
+#define LINGER_NS   (6 * NS_PER_SECOND) /* for channels to end by themselves */
+#define LINGER_STEP (20 * NS_PER_MS)
+
+static struct server_loop *of_listener(void *owner)
+{
+	return owner;
+}
+
+static struct channel_user *on_accepted(struct link_listener *listener, void *owner, struct channel *ch)
+{
+	(void)listener;
+	return service_accept(of_listener(owner)->service, ch);
+}
+
+static void on_failed(struct link_listener *listener, void *owner, const char *peer, const char *words)
+{
+	(void)listener;
+	(void)owner;
+	metrics_add(METRIC_HANDSHAKES_FAILED, 1);
+	log_warn("connection refused peer=%s why=\"%s\"", peer, words);
+}
+
+/* Carries this loop's own counts into the process-wide metrics. */
+static void count(struct server_loop *l)
+{
+	uint64_t writes = 0, reads = 0;
+	for (int pool = 0; pool < store_pool_count(l->store); pool++) {
+		writes += store_counters(l->store, pool)->writes;
+		reads += store_counters(l->store, pool)->reads;
+	}
+	metrics_add(METRIC_STORE_WRITES, writes - l->counted_writes);
+	metrics_add(METRIC_STORE_READS, reads - l->counted_reads);
+	l->counted_writes = writes;
+	l->counted_reads = reads;
+}
+
+static void count_stream(void *user, struct writer *w)
+{
+	(void)w;
+	++*(uint64_t *)user;
+}
+
+static void on_tick(struct loop_timer *timer)
+{
+	struct server_loop *l = container_of(timer, struct server_loop, tick);
+	uint64_t streams = 0;
+	count(l);
+	keeper_each(l->keeper, count_stream, &streams);
+	metrics_gauge_add(METRIC_STREAMS_OWNED, (int64_t)(streams - l->counted_streams));
+	l->counted_streams = streams;
+	if (loop_timer_start(&l->uv.loop, timer, TICK_NS))
+		log_warn("counting stops: not enough memory");
+}
+
+int server_loop_init(struct server *server, unsigned index, char *why, size_t why_size)
+{
+	struct server_loop *l = &server->loops[index];
+	l->server = server;
+	l->index = (uint8_t)index;
+	int rc = loop_uv_init(&l->uv);
+	if (rc) {
+		snprintf(why, why_size, "cannot make an event loop: %s", err_text(rc));
+		return rc;
+	}
+	server->loop_count = index + 1;
+	l->store = store_new(server->backend, &l->uv.loop);
+	if (!l->store) {
+		snprintf(why, why_size, "not enough memory");
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+static int make_rooms(struct server_loop *l)
+{
+	struct server *server = l->server;
+	const struct config *c = server->config;
+	struct keeper_config keeper = {
+		.loop = &l->uv.loop,
+		.store = l->store,
+		.node = c->node,
+		.boot_nonce = server->boot_nonce,
+		.limits = config_cutter(c),
+		.streams_max = (uint32_t)c->streams,
+		.idle_yield_ns = c->idle_yield_us * 1000,
+	};
+	memcpy(keeper.cluster, server->cluster.id, sizeof(keeper.cluster));
+	int rc = keeper_new(&keeper, &l->keeper);
+	struct reader_config reader = {.loop = &l->uv.loop, .store = l->store, .cache_bytes = c->cache_memory};
+	if (!rc)
+		rc = reader_new(&reader, &l->reader);
+	if (!rc)
+		rc = catalog_new(&l->uv.loop, l->store, &l->catalog);
+	struct service_config service = {
+		.loop = &l->uv.loop,
+		.store = l->store,
+		.keeper = l->keeper,
+		.reader = l->reader,
+		.catalog = l->catalog,
+		.admit = &server->admit,
+		.node = c->node,
+		.loop_index = l->index,
+		.any_camera = c->any_camera,
+		.status = server_status,
+		.owner = server,
+	};
+	return rc ? rc : service_new(&service, &l->service);
+}
+
+int server_loop_start(struct server_loop *l, char *why, size_t why_size)
+{
+	struct server *server = l->server;
+	int rc = make_rooms(l);
+	if (rc) {
+		snprintf(why, why_size, "cannot start: %s", err_text(rc));
+		return rc;
+	}
+	struct link_listener_config listener = {
+		.id = server->identity,
+		.hello = server->hello,
+		.handshakes_max = (unsigned)server->config->handshakes,
+		.channels_max = (unsigned)(server->config->connections / server->loop_count + 1),
+		.accepted = on_accepted,
+		.failed = on_failed,
+		.owner = l,
+	};
+	/* with port 0 the first loop is given one, and the others share it */
+	const char *address = l->index ? link_listener_address(server->loops[0].listener) : server->config->listen;
+	rc = link_listen(&l->uv, address, &listener, &l->listener, why, why_size);
+	if (rc)
+		return rc;
+	l->tick.fire = on_tick;
+	return loop_timer_start(&l->uv.loop, &l->tick, TICK_NS);
+}
+
+/* --- stopping, each step when the one before has ended ------------------------------------------------------------------------ */
+
+static void on_store_closed(struct loop_task *task)
+{
+	struct server_loop *l = container_of(task, struct server_loop, stopped);
+	loop_uv_stop(&l->uv);
+}
+
+static void on_catalog_closed(struct loop_task *task)
+{
+	struct server_loop *l = container_of(task, struct server_loop, stopped);
+	count(l);
+	service_free(&l->service);
+	task->run = on_store_closed;
+	store_free(&l->store, task);
+}
+
+static void on_reader_closed(struct loop_task *task)
+{
+	struct server_loop *l = container_of(task, struct server_loop, stopped);
+	task->run = on_catalog_closed;
+	catalog_free(&l->catalog, task);
+}
+
+static void on_keeper_stopped(struct loop_task *task)
+{
+	struct server_loop *l = container_of(task, struct server_loop, stopped);
+	task->run = on_reader_closed;
+	reader_free(&l->reader, task);
+}
+
+static void stop_keeper(struct server_loop *l)
+{
+	l->stopped.run = on_keeper_stopped;
+	keeper_free(&l->keeper, l->server->config->stop_us * 1000, &l->stopped);
+}
+
+static void on_linger(struct loop_timer *timer)
+{
+	struct server_loop *l = container_of(timer, struct server_loop, tick);
+	bool waited = loop_now(&l->uv.loop).ns - l->stop_began.ns > LINGER_NS;
+	if (waited && service_connections(l->service))
+		log_warn("stopping with %u connections open", service_connections(l->service));
+	/* without memory for a timer there is no waiting */
+	if (!service_connections(l->service) || waited || loop_timer_start(&l->uv.loop, timer, LINGER_STEP))
+		stop_keeper(l);
+}
+
+static void on_listener_closed(struct loop_task *task)
+{
+	struct server_loop *l = container_of(task, struct server_loop, stopped);
+	service_stop_recording(l->service);
+	service_close_channels(l->service);
+	l->stop_began = loop_now(&l->uv.loop);
+	l->tick.fire = on_linger;
+	on_linger(&l->tick);
+}
+
+void server_loop_stop(struct server_loop *l)
+{
+	loop_timer_stop(&l->tick);
+	l->stopped.run = on_listener_closed;
+	link_listener_free(&l->listener, &l->stopped);
+}
+
+/* --- what a failed start leaves ----------------------------------------------------------------------------------------------- */
+
+static void on_part_closed(struct loop_task *task)
+{
+	loop_uv_stop(&container_of(task, struct server_loop, stopped)->uv);
+}
+
+static void run_until_closed(struct server_loop *l)
+{
+	loop_uv_run(&l->uv);
+}
+
+void server_loop_fini(struct server_loop *l)
+{
+	l->stopped.run = on_part_closed;
+	if (l->listener) {
+		link_listener_free(&l->listener, &l->stopped);
+		run_until_closed(l);
+	}
+	if (l->keeper) {
+		keeper_free(&l->keeper, 0, &l->stopped);
+		run_until_closed(l);
+	}
+	if (l->reader) {
+		reader_free(&l->reader, &l->stopped);
+		run_until_closed(l);
+	}
+	if (l->catalog) {
+		catalog_free(&l->catalog, &l->stopped);
+		run_until_closed(l);
+	}
+	service_free(&l->service);
+	if (l->store) {
+		store_free(&l->store, &l->stopped);
+		run_until_closed(l);
+	}
+	loop_uv_fini(&l->uv);
+}
