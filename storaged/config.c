@@ -25,34 +25,65 @@ static const struct setting {
 	const char *help;
 } settings[] = {
 #define AT(member) offsetof(struct config, member)
-	{"node", TEXT, AT(node), "node1", 0, 0, "This daemon's id, unlike any other's in the cluster; also the name of its certificate in tls.dir."},
-	{"store", TEXT, AT(store), "", 0, 0, "Where footage is kept: file:///srv/video, or rados://?conf=/etc/ceph/ceph.conf&meta=POOL&data=POOL. Must be given."},
-	{"listen", TEXT, AT(listen), "127.0.0.1:7600", 0, 0, "Address for recorders and viewers, HOST:PORT."},
-	{"http", TEXT, AT(http), "127.0.0.1:7680", 0, 0, "Address for /metrics and /health, HOST:PORT; empty: none."},
+	{"node", TEXT, AT(node), "node1", 0, 0,
+		"This daemon's id, unlike any other's in the cluster; also the name of its "
+		"certificate in tls.dir."},
+	{"store", TEXT, AT(store), "", 0, 0,
+		"Where footage is kept: file:///srv/video, or "
+		"rados://?conf=/etc/ceph/ceph.conf&meta=POOL&data=POOL. Must be given."},
+	{"listen", TEXT, AT(listen), "127.0.0.1:7600", 0, 0,
+		"Address for recorders and viewers, HOST:PORT."},
+	{"http", TEXT, AT(http), "127.0.0.1:7680", 0, 0,
+		"Address for /metrics and /health, HOST:PORT; empty: none."},
 	{"loops", COUNT, AT(loops), "0", 0, 64, "Event loops, a thread each; 0: one a core."},
-	{"log_level", TEXT, AT(log_level_word), "info", 0, 0, "error, warn, info or debug; read again at SIGHUP."},
-	{"tls.dir", TEXT, AT(tls_dir), "", 0, 0, "Directory with ca.crt, NODE.crt, NODE.key and crl.pem, as steppe pki makes it."},
-	{"tls.ca", TEXT, AT(tls_ca), "", 0, 0, "PEM file of trusted roots; default ca.crt in tls.dir."},
-	{"tls.cert", TEXT, AT(tls_cert), "", 0, 0, "PEM file of this daemon's certificate; default NODE.crt in tls.dir."},
-	{"tls.key", TEXT, AT(tls_key), "", 0, 0, "PEM file of its key; default NODE.key in tls.dir."},
-	{"tls.crl", TEXT, AT(tls_crl), "", 0, 0, "PEM file of revocations, read again at SIGHUP; default crl.pem in tls.dir."},
-	{"record.any_camera", FLAG, AT(any_camera), "false", 0, 0, "Record cameras that nobody registered."},
-	{"limits.connections", COUNT, AT(connections), "10000", 1, 1000000, "Connections at once; more are closed."},
-	{"limits.handshakes", COUNT, AT(handshakes), "256", 1, 100000, "TLS handshakes at once; more wait."},
-	{"limits.streams", COUNT, AT(streams), "10000", 1, 1000000, "Streams recorded at once; more are refused (too-many-streams)."},
-	{"limits.fetches", COUNT, AT(fetches), "1000", 1, 1000000, "Retrievals at once; more are refused (overload)."},
-	{"limits.ingest_memory", BYTES, AT(ingest_memory), "2GiB", 16 * MIB, 1024 * GIB, "Footage taken from recorders and not durable yet, all streams together; recorders are slowed as it is used up."},
-	{"limits.lane_window", BYTES, AT(lane_window), "8MiB", 256 * KIB, 64 * MIB, "Most of that for one lane of a stream."},
-	{"limits.cache_memory", BYTES, AT(cache_memory), "64MiB", MIB, 64 * GIB, "Decoded index and tables kept for readers, each loop."},
-	{"chunk.min_length", SPAN, AT(chunk_min_us), "60s", 1000000, 900000000, "A chunk ends at a sync picture after this and chunk.min_bytes."},
-	{"chunk.min_bytes", BYTES, AT(chunk_min_bytes), "4MiB", 0, 32 * MIB, "See chunk.min_length."},
-	{"chunk.max_length", SPAN, AT(chunk_max_us), "15m", 1000000, 900000000, "A chunk ends at any fragment after this."},
-	{"chunk.max_bytes", BYTES, AT(chunk_max_bytes), "32MiB", 5 * MIB, 48 * MIB, "A chunk never grows past this."},
-	{"chunk.silence", SPAN, AT(chunk_silence_us), "60s", 1000000, 3600000000, "A chunk is sealed after this long without a fragment."},
-	{"batch.bytes", BYTES, AT(batch_bytes), "1MiB", 64 * KIB, 8 * MIB, "Fragments are written to the store together once they are this many bytes ..."},
-	{"batch.time", SPAN, AT(batch_us), "1s", 10000, 10000000, "... or the oldest has waited this long."},
-	{"idle_yield", SPAN, AT(idle_yield_us), "10m", 1000000, 86400000000, "A stream nobody writes or follows is forgotten after this."},
-	{"stop_timeout", SPAN, AT(stop_us), "30s", 0, 3600000000, "At SIGTERM: how long to wait for batches and seals; what is left the next owner finishes."},
+	{"log_level", TEXT, AT(log_level_word), "info", 0, 0,
+		"error, warn, info or debug; read again at SIGHUP."},
+	{"tls.dir", TEXT, AT(tls_dir), "", 0, 0,
+		"Directory with ca.crt, NODE.crt, NODE.key and crl.pem, as steppe pki makes it."},
+	{"tls.ca", TEXT, AT(tls_ca), "", 0, 0,
+		"PEM file of trusted roots; default ca.crt in tls.dir."},
+	{"tls.cert", TEXT, AT(tls_cert), "", 0, 0,
+		"PEM file of this daemon's certificate; default NODE.crt in tls.dir."},
+	{"tls.key", TEXT, AT(tls_key), "", 0, 0,
+		"PEM file of its key; default NODE.key in tls.dir."},
+	{"tls.crl", TEXT, AT(tls_crl), "", 0, 0,
+		"PEM file of revocations, read again at SIGHUP; default crl.pem in tls.dir."},
+	{"record.any_camera", FLAG, AT(any_camera), "false", 0, 0,
+		"Record cameras that nobody registered."},
+	{"limits.connections", COUNT, AT(connections), "10000", 1, 1000000,
+		"Connections at once; more are closed."},
+	{"limits.handshakes", COUNT, AT(handshakes), "256", 1, 100000,
+		"TLS handshakes at once; more wait."},
+	{"limits.streams", COUNT, AT(streams), "10000", 1, 1000000,
+		"Streams recorded at once; more are refused (too-many-streams)."},
+	{"limits.fetches", COUNT, AT(fetches), "1000", 1, 1000000,
+		"Retrievals at once; more are refused (overload)."},
+	{"limits.ingest_memory", BYTES, AT(ingest_memory), "2GiB", 16 * MIB, 1024 * GIB,
+		"Footage taken from recorders and not durable yet, all streams together; recorders "
+		"are slowed as it is used up."},
+	{"limits.lane_window", BYTES, AT(lane_window), "8MiB", 256 * KIB, 64 * MIB,
+		"Most of that for one lane of a stream."},
+	{"limits.cache_memory", BYTES, AT(cache_memory), "64MiB", MIB, 64 * GIB,
+		"Decoded index and tables kept for readers, each loop."},
+	{"chunk.min_length", SPAN, AT(chunk_min_us), "60s", 1000000, 900000000,
+		"A chunk ends at a sync picture after this and chunk.min_bytes."},
+	{"chunk.min_bytes", BYTES, AT(chunk_min_bytes), "4MiB", 0, 32 * MIB,
+		"See chunk.min_length."},
+	{"chunk.max_length", SPAN, AT(chunk_max_us), "15m", 1000000, 900000000,
+		"A chunk ends at any fragment after this."},
+	{"chunk.max_bytes", BYTES, AT(chunk_max_bytes), "32MiB", 5 * MIB, 48 * MIB,
+		"A chunk never grows past this."},
+	{"chunk.silence", SPAN, AT(chunk_silence_us), "60s", 1000000, 3600000000,
+		"A chunk is sealed after this long without a fragment."},
+	{"batch.bytes", BYTES, AT(batch_bytes), "1MiB", 64 * KIB, 8 * MIB,
+		"Fragments are written to the store together once they are this many bytes ..."},
+	{"batch.time", SPAN, AT(batch_us), "1s", 10000, 10000000,
+		"... or the oldest has waited this long."},
+	{"idle_yield", SPAN, AT(idle_yield_us), "10m", 1000000, 86400000000,
+		"A stream nobody writes or follows is forgotten after this."},
+	{"stop_timeout", SPAN, AT(stop_us), "30s", 0, 3600000000,
+		"At SIGTERM: how long to wait for batches and seals; what is left the next owner "
+		"finishes."},
 #undef AT
 };
 
@@ -105,8 +136,9 @@ static void format_number(char to[32], enum kind kind, uint64_t value)
 		enum kind kind;
 		uint64_t unit;
 		const char *suffix;
-	} units[] = {{BYTES, GIB, "GiB"}, {BYTES, MIB, "MiB"}, {BYTES, KIB, "KiB"}, {SPAN, UINT64_C(86400000000), "d"},
-		{SPAN, UINT64_C(3600000000), "h"}, {SPAN, 60000000, "m"}, {SPAN, 1000000, "s"}, {SPAN, 1000, "ms"}, {SPAN, 1, "us"}};
+	} units[] = {{BYTES, GIB, "GiB"}, {BYTES, MIB, "MiB"}, {BYTES, KIB, "KiB"},
+		{SPAN, UINT64_C(86400000000), "d"}, {SPAN, UINT64_C(3600000000), "h"},
+		{SPAN, 60000000, "m"}, {SPAN, 1000000, "s"}, {SPAN, 1000, "ms"}, {SPAN, 1, "us"}};
 	for (size_t i = 0; i < ARRAY_LEN(units); i++) {
 		if (units[i].kind != kind || !value || value % units[i].unit)
 			continue;
@@ -116,7 +148,8 @@ static void format_number(char to[32], enum kind kind, uint64_t value)
 	snprintf(to, 32, kind == SPAN ? "0s" : "%" PRIu64, value);
 }
 
-static int set_number(struct config *c, const struct setting *s, const char *value, char *why, size_t why_size)
+static int set_number(
+	struct config *c, const struct setting *s, const char *value, char *why, size_t why_size)
 {
 	uint64_t number;
 	int rc;
@@ -132,14 +165,18 @@ static int set_number(struct config *c, const struct setting *s, const char *val
 		format_number(min, s->kind, s->min);
 		format_number(max, s->kind, s->max);
 		snprintf(why, why_size, "%s: %s is not a %s from %s to %s", s->key, value,
-			s->kind == SPAN ? "duration" : s->kind == BYTES ? "size" : "number", min, max);
+			s->kind == SPAN    ? "duration"
+			: s->kind == BYTES ? "size"
+					   : "number",
+			min, max);
 		return ERR_CONFIG;
 	}
 	memcpy(member_of(c, s), &number, sizeof(number));
 	return 0;
 }
 
-static int set_flag(struct config *c, const struct setting *s, const char *value, char *why, size_t why_size)
+static int set_flag(
+	struct config *c, const struct setting *s, const char *value, char *why, size_t why_size)
 {
 	bool on = strcmp(value, "true") == 0 || strcmp(value, "yes") == 0;
 	if (!on && strcmp(value, "false") != 0 && strcmp(value, "no") != 0) {
@@ -165,12 +202,14 @@ int config_set(struct config *c, const char *key, const char *value, char *why, 
 {
 	const struct setting *s = find(key);
 	if (!s) {
-		snprintf(why, why_size, "there is no setting %s; storaged --settings lists them all", key);
+		snprintf(why, why_size,
+			"there is no setting %s; storaged --settings lists them all", key);
 		return ERR_CONFIG;
 	}
 	if (s->kind == TEXT)
 		return set_text(c, s, value);
-	return s->kind == FLAG ? set_flag(c, s, value, why, why_size) : set_number(c, s, value, why, why_size);
+	return s->kind == FLAG ? set_flag(c, s, value, why, why_size)
+			       : set_number(c, s, value, why, why_size);
 }
 
 int config_init(struct config *c)
@@ -216,7 +255,8 @@ static int default_file(char **file, const struct config *c, const char *stem, c
 
 static bool node_is_valid(const char *node)
 {
-	size_t len = strspn(node, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
+	size_t len =
+		strspn(node, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
 	return len > 0 && len <= 64 && !node[len] && node[0] != '.' && node[0] != '-';
 }
 
@@ -225,21 +265,26 @@ int config_finish(struct config *c, char *why, size_t why_size)
 	enum log_level level;
 	const char *words = NULL;
 	if (!c->store[0])
-		words = "store is not set: give --store URL or a setting, for example file:///srv/video";
+		words = "store is not set: give --store URL or a setting, for example "
+			"file:///srv/video";
 	else if (!node_is_valid(c->node))
 		words = "node must have 1 to 64 of A-Z a-z 0-9 . _ - and begin with none of . -";
 	else if (log_level_parse(c->log_level_word, &level))
 		words = "log_level must be error, warn, info or debug";
 	else if (!c->tls_dir[0] && !(c->tls_ca[0] && c->tls_cert[0] && c->tls_key[0]))
-		words = "tls is not set: give --tls DIR (steppe pki init DIR makes one), or tls.ca, tls.cert and tls.key";
+		words = "tls is not set: give --tls DIR (steppe pki init DIR makes one), or "
+			"tls.ca, tls.cert and tls.key";
 	else if (c->chunk_min_us > c->chunk_max_us || c->chunk_min_bytes > c->chunk_max_bytes)
-		words = "chunk.min_length and chunk.min_bytes must not be more than chunk.max_length and chunk.max_bytes";
+		words = "chunk.min_length and chunk.min_bytes must not be more than "
+			"chunk.max_length and chunk.max_bytes";
 	if (words) {
 		snprintf(why, why_size, "%s", words);
 		return ERR_CONFIG;
 	}
-	if (default_file(&c->tls_ca, c, "ca", ".crt") || default_file(&c->tls_cert, c, c->node, ".crt") ||
-		default_file(&c->tls_key, c, c->node, ".key") || default_file(&c->tls_crl, c, "crl", ".pem")) {
+	if (default_file(&c->tls_ca, c, "ca", ".crt") ||
+		default_file(&c->tls_cert, c, c->node, ".crt") ||
+		default_file(&c->tls_key, c, c->node, ".key") ||
+		default_file(&c->tls_crl, c, "crl", ".pem")) {
 		snprintf(why, why_size, "not enough memory");
 		return -ENOMEM;
 	}
@@ -268,8 +313,10 @@ enum log_level config_log_level(const struct config *c)
 
 void config_write_reference(FILE *to)
 {
-	static const char *const kinds[] = {"text", "true or false", "number", "size (KiB, MiB, GiB)", "duration (ms, s, m, h, d)"};
-	fputs("| setting | kind | default | least | most | meaning |\n|---|---|---|---|---|---|\n", to);
+	static const char *const kinds[] = {"text", "true or false", "number",
+		"size (KiB, MiB, GiB)", "duration (ms, s, m, h, d)"};
+	fputs("| setting | kind | default | least | most | meaning |\n|---|---|---|---|---|---|\n",
+		to);
 	for (size_t i = 0; i < ARRAY_LEN(settings); i++) {
 		const struct setting *s = &settings[i];
 		char min[32] = "", max[32] = "";
@@ -277,8 +324,9 @@ void config_write_reference(FILE *to)
 			format_number(min, s->kind, s->min);
 			format_number(max, s->kind, s->max);
 		}
-		fprintf(to, "| `%s` | %s | %s%s%s | %s | %s | %s |\n", s->key, kinds[s->kind], s->standard[0] ? "`" : "",
-			s->standard, s->standard[0] ? "`" : "", min, max, s->help);
+		fprintf(to, "| `%s` | %s | %s%s%s | %s | %s | %s |\n", s->key, kinds[s->kind],
+			s->standard[0] ? "`" : "", s->standard, s->standard[0] ? "`" : "", min, max,
+			s->help);
 	}
 }
 
@@ -288,7 +336,8 @@ void config_write(const struct config *c, FILE *to)
 		const struct setting *s = &settings[i];
 		const char *dot = strchr(s->key, '.');
 		size_t group = dot ? (size_t)(dot - s->key) : 0;
-		/* a group's name once, before its first setting: they stand together in the table */
+		/* a group's name once, before its first setting: they stand together in the table
+		 */
 		if (group && (i == 0 || strncmp(settings[i - 1].key, s->key, group + 1) != 0))
 			fprintf(to, "%.*s:\n", (int)group, s->key);
 		fprintf(to, "%s%s: ", group ? "  " : "", group ? dot + 1 : s->key);

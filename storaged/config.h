@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The daemon's settings: one table gives their names, kinds, ranges, defaults and words, reads them from YAML and from the command line, and
- * writes docs/reference/storaged.md. */
+/* The daemon's settings: one table gives their names, kinds, ranges, defaults and words, reads them
+ * from YAML and from the command line, and writes docs/reference/storaged.md. */
 #pragma once
 
 #include <stdbool.h>
@@ -18,7 +18,8 @@ struct config {
 	char *log_level_word;
 	uint64_t loops;
 	bool any_camera;
-	uint64_t connections, handshakes, streams, fetches, ingest_memory, lane_window, cache_memory;
+	uint64_t connections, handshakes, streams, fetches, ingest_memory, lane_window,
+		cache_memory;
 	int64_t chunk_min_us, chunk_max_us, chunk_silence_us, batch_us, idle_yield_us, stop_us;
 	uint64_t chunk_min_bytes, chunk_max_bytes, batch_bytes;
 };
@@ -27,12 +28,15 @@ struct config {
 int config_init(struct config *c);
 void config_fini(struct config *c);
 
-/* Sets one setting from text; on failure words for a person in `why`. ERR_CONFIG: no such setting or a value that cannot be; -ENOMEM. */
+/* Sets one setting from text; on failure words for a person in `why`. ERR_CONFIG: no such setting
+ * or a value that cannot be; -ENOMEM. */
 int config_set(struct config *c, const char *key, const char *value, char *why, size_t why_size);
-/* Reads a YAML file: nested mappings are dotted names. Words in `why` begin with file and line. ERR_CONFIG, -errno. */
+/* Reads a YAML file: nested mappings are dotted names. Words in `why` begin with file and line.
+ * ERR_CONFIG, -errno. */
 int config_read(struct config *c, const char *path, char *why, size_t why_size);
 /* The same from memory; `path` is for the words. */
-int config_read_text(struct config *c, const char *path, const char *text, size_t len, char *why, size_t why_size);
+int config_read_text(struct config *c, const char *path, const char *text, size_t len, char *why,
+	size_t why_size);
 /* What must hold of all settings together; fills the TLS files' names from tls.dir and node. */
 int config_finish(struct config *c, char *why, size_t why_size);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Settings from YAML (libyaml's events): mappings inside mappings are dotted names, everything else is refused with its line. */
+/* Settings from YAML (libyaml's events): mappings inside mappings are dotted names, everything else
+ * is refused with its line. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +19,7 @@ struct reading {
 	const char *path;
 	char *why;
 	size_t why_size;
-	char key[KEY_MAX]; /* dotted, of the mappings we are in */
+	char key[KEY_MAX];             /* dotted, of the mappings we are in */
 	size_t lengths[DEPTH_MAX + 1]; /* of `key` at each depth */
 	int depth;
 	bool has_key; /* a name was read, its value comes next */
@@ -88,7 +89,8 @@ static int take_event(struct reading *r, const yaml_event_t *event)
 	}
 }
 
-int config_read_text(struct config *c, const char *path, const char *text, size_t len, char *why, size_t why_size)
+int config_read_text(struct config *c, const char *path, const char *text, size_t len, char *why,
+	size_t why_size)
 {
 	struct reading r = {.config = c, .path = path, .why = why, .why_size = why_size};
 	if (!yaml_parser_initialize(&r.parser)) {
@@ -100,7 +102,8 @@ int config_read_text(struct config *c, const char *path, const char *text, size_
 	for (bool ended = false; !ended && !rc;) {
 		yaml_event_t event;
 		if (!yaml_parser_parse(&r.parser, &event)) {
-			rc = fail_at(&r, r.parser.problem_mark.line, r.parser.problem ? r.parser.problem : "not YAML");
+			rc = fail_at(&r, r.parser.problem_mark.line,
+				r.parser.problem ? r.parser.problem : "not YAML");
 			break;
 		}
 		ended = event.type == YAML_STREAM_END_EVENT;

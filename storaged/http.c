@@ -5,6 +5,8 @@
 #include <libwebsockets.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,7 +33,8 @@ struct request {
 	struct answer *answer;
 };
 
-static int begin(struct lws *wsi, struct request *req, unsigned status, const char *type, const char *page, size_t len)
+static int begin(struct lws *wsi, struct request *req, unsigned status, const char *type,
+	const char *page, size_t len)
 {
 	unsigned char headers[LWS_PRE + 512], *start = headers + LWS_PRE, *at = start;
 	struct answer *answer = malloc(sizeof(*answer));
@@ -42,7 +45,8 @@ static int begin(struct lws *wsi, struct request *req, unsigned status, const ch
 	memcpy(answer->page + LWS_PRE, page, answer->len);
 	free(req->answer);
 	req->answer = answer;
-	if (lws_add_http_common_headers(wsi, status, type, answer->len, &at, headers + sizeof(headers) - 1) ||
+	if (lws_add_http_common_headers(
+		    wsi, status, type, answer->len, &at, headers + sizeof(headers) - 1) ||
 		lws_finalize_write_http_header(wsi, start, &at, headers + sizeof(headers) - 1))
 		return -1;
 	lws_callback_on_writable(wsi);
@@ -55,19 +59,22 @@ static int answer_metrics(struct lws *wsi, struct request *req)
 	if (!page)
 		return -1;
 	size_t len = metrics_format(page, PAGE_MAX);
-	int rc = begin(wsi, req, HTTP_STATUS_OK, "text/plain; version=0.0.4", page, len < PAGE_MAX ? len : PAGE_MAX - 1);
+	int rc = begin(wsi, req, HTTP_STATUS_OK, "text/plain; version=0.0.4", page,
+		len < PAGE_MAX ? len : PAGE_MAX - 1);
 	free(page);
 	return rc;
 }
 
 static int answer_path(struct lws *wsi, struct request *req, const char *path)
 {
-	static const char healthy[] = "ok\n", ill[] = "the store does not answer; see the daemon's log\n";
+	static const char healthy[] = "ok\n",
+			  ill[] = "the store does not answer; see the daemon's log\n";
 	static const char nothing[] = "there are /metrics and /health\n";
 	if (strcmp(path, "/metrics") == 0)
 		return answer_metrics(wsi, req);
 	if (strcmp(path, "/health") != 0)
-		return begin(wsi, req, HTTP_STATUS_NOT_FOUND, "text/plain", nothing, sizeof(nothing) - 1);
+		return begin(wsi, req, HTTP_STATUS_NOT_FOUND, "text/plain", nothing,
+			sizeof(nothing) - 1);
 	if (metrics_get(METRIC_STORE_HEALTHY))
 		return begin(wsi, req, HTTP_STATUS_OK, "text/plain", healthy, sizeof(healthy) - 1);
 	return begin(wsi, req, HTTP_STATUS_SERVICE_UNAVAILABLE, "text/plain", ill, sizeof(ill) - 1);
@@ -90,7 +97,8 @@ static int go_on(struct lws *wsi, struct request *req)
 	return lws_http_transaction_completed(wsi) ? -1 : 0;
 }
 
-static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
+static int callback(
+	struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
 {
 	struct request *req = user;
 	switch (reason) {
@@ -127,7 +135,8 @@ int http_start(const char *address, struct http **ret_http, char *why, size_t wh
 	const char *colon = strrchr(address, ':');
 	char *end;
 	unsigned long port = colon ? strtoul(colon + 1, &end, 10) : 0;
-	if (!colon || *end || !port || port > 65535 || (size_t)(colon - address) >= sizeof(((struct http *)0)->host)) {
+	if (!colon || *end || !port || port > 65535 ||
+		(size_t)(colon - address) >= sizeof(((struct http *)0)->host)) {
 		snprintf(why, why_size, "http: %s is not HOST:PORT", address);
 		return ERR_CONFIG;
 	}

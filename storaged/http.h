@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The daemon's small HTTP side (libwebsockets, a thread of its own): GET /metrics for Prometheus, GET /health for load balancers and people.
- * It reads counters alone, so it answers while the loops are busy. */
+/* The daemon's small HTTP side (libwebsockets, a thread of its own): GET /metrics for Prometheus,
+ * GET /health for load balancers and people. It reads counters alone, so it answers while the loops
+ * are busy. */
 #pragma once
 
 #include <stddef.h>

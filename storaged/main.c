@@ -16,9 +16,12 @@ static void usage(FILE *to)
 {
 	fputs("Usage: storaged --config FILE\n"
 	      "       storaged --store URL --listen HOST:PORT --tls DIR [--node NAME]\n"
-	      "Steppe's storage daemon: takes in camera streams, keeps them, gives back any window.\n\n"
-	      "  -c, --config FILE       settings from a YAML file; options given here go before it\n"
-	      "      --store URL         where footage is kept: file:///srv/video, rados://?conf=...&meta=...&data=...\n"
+	      "Steppe's storage daemon: takes in camera streams, keeps them, gives back any "
+	      "window.\n\n"
+	      "  -c, --config FILE       settings from a YAML file; options given here go before "
+	      "it\n"
+	      "      --store URL         where footage is kept: file:///srv/video, "
+	      "rados://?conf=...&meta=...&data=...\n"
 	      "      --listen HOST:PORT  for recorders and viewers (127.0.0.1:7600)\n"
 	      "      --http HOST:PORT    for /metrics and /health (127.0.0.1:7680); '' for none\n"
 	      "      --tls DIR           certificates as `steppe pki` makes them\n"
@@ -28,15 +31,18 @@ static void usage(FILE *to)
 	      "      --settings          list every setting with its default and range (Markdown)\n"
 	      "      --show-config       print the settings in force (YAML) and exit\n"
 	      "      --help, --version\n\n"
-	      "Signals: TERM and INT finish batches, seal and exit; HUP reads certificates, revocations and log level again.\n"
-	      "Exit codes: 0 stopped when asked to, 1 could not start or go on, 2 wrong usage or settings.\n",
+	      "Signals: TERM and INT finish batches, seal and exit; HUP reads certificates, "
+	      "revocations and log level again.\n"
+	      "Exit codes: 0 stopped when asked to, 1 could not start or go on, 2 wrong usage or "
+	      "settings.\n",
 		to);
 }
 
 enum option_id { OPTION_SET = 256, OPTION_SETTINGS, OPTION_SHOW, OPTION_VERSION, OPTION_KEYS };
 
 /* Options that are short for a setting. */
-static const char *const option_keys[] = {"store", "listen", "http", "tls.dir", "node", "log_level"};
+static const char *const option_keys[] = {
+	"store", "listen", "http", "tls.dir", "node", "log_level"};
 
 static const struct option options[] = {
 	{"config", required_argument, NULL, 'c'},
@@ -75,7 +81,8 @@ static int set_pair(struct command *c, char *pair)
 	return rc;
 }
 
-/* Options come twice: first for the file's name, then over what the file says. -1: go on; else the exit code. */
+/* Options come twice: first for the file's name, then over what the file says. -1: go on; else the
+ * exit code. */
 static int take_option(struct command *c, int id, bool over_file)
 {
 	int rc = 0;
@@ -105,7 +112,8 @@ static int take_option(struct command *c, int id, bool over_file)
 	if (id == OPTION_SET)
 		rc = set_pair(c, optarg);
 	else
-		rc = config_set(&c->config, option_keys[id - OPTION_KEYS], optarg, c->why, sizeof(c->why));
+		rc = config_set(
+			&c->config, option_keys[id - OPTION_KEYS], optarg, c->why, sizeof(c->why));
 	return rc ? EXIT_USAGE : -1;
 }
 
@@ -142,7 +150,8 @@ static int run(struct command *c, int argc, char **argv)
 		return EXIT_SUCCESS;
 	}
 	log_set_level(config_log_level(&c->config));
-	return server_run(&c->config, c->path, c->why, sizeof(c->why)) ? EXIT_FAILURE : EXIT_SUCCESS;
+	return server_run(&c->config, c->path, c->why, sizeof(c->why)) ? EXIT_FAILURE
+								       : EXIT_SUCCESS;
 }
 
 int main(int argc, char **argv)

@@ -16,15 +16,16 @@ static atomic_uint_fast64_t values[METRIC_COUNT];
 static atomic_uint_fast64_t refusals[REFUSAL_NUMBERS];
 
 /* Upper bounds of the histogram of waits, in milliseconds; one more bucket for all above. */
-static const int64_t wait_bounds_ms[] = {5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 60000};
+static const int64_t wait_bounds_ms[] = {
+	5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 60000};
 static atomic_uint_fast64_t wait_buckets[ARRAY_LEN(wait_bounds_ms) + 1];
 static atomic_uint_fast64_t wait_sum_ns;
 
 static const struct {
 	const char *name, *kind, *help;
 } table[] = {
-#define COUNTER "counter"
-#define GAUGE "gauge"
+#define COUNTER                          "counter"
+#define GAUGE                            "gauge"
 #define METRIC_ROW(id, name, kind, help) [METRIC_##id] = {name, kind, help},
 	METRICS(METRIC_ROW)
 #undef METRIC_ROW
@@ -59,8 +60,8 @@ void metrics_refusal(int refusal)
 uint64_t metrics_refusals(int refusal)
 {
 	return refusal > 0 && refusal < REFUSAL_NUMBERS
-		? atomic_load_explicit(&refusals[refusal], memory_order_relaxed)
-		: 0;
+		       ? atomic_load_explicit(&refusals[refusal], memory_order_relaxed)
+		       : 0;
 }
 
 void metrics_durable_wait(int64_t wait_ns)
@@ -92,9 +93,11 @@ static void add(struct text *t, const char *format, ...)
 
 static void add_refusals(struct text *t)
 {
-	add(t, "# HELP steppe_refusals_total Requests refused, by reason.\n# TYPE steppe_refusals_total counter\n");
-#define REFUSAL_ROW(id, number, word, retry, text)                                                                            \
-	add(t, "steppe_refusals_total{reason=\"%s\"} %" PRIu64 "\n", word, metrics_refusals(number));
+	add(t, "# HELP steppe_refusals_total Requests refused, by reason.\n# TYPE "
+	       "steppe_refusals_total counter\n");
+#define REFUSAL_ROW(id, number, word, retry, text)                                                 \
+	add(t, "steppe_refusals_total{reason=\"%s\"} %" PRIu64 "\n", word,                         \
+		metrics_refusals(number));
 	REFUSALS(REFUSAL_ROW)
 #undef REFUSAL_ROW
 }
@@ -103,22 +106,30 @@ static void add_waits(struct text *t)
 {
 	const char *name = "steppe_durable_wait_seconds";
 	uint64_t total = 0;
-	add(t, "# HELP %s From taking a batch's last fragment to its being durable.\n# TYPE %s histogram\n", name, name);
+	add(t,
+		"# HELP %s From taking a batch's last fragment to its being durable.\n# TYPE %s "
+		"histogram\n",
+		name, name);
 	for (size_t i = 0; i < ARRAY_LEN(wait_bounds_ms); i++) {
 		total += atomic_load_explicit(&wait_buckets[i], memory_order_relaxed);
-		add(t, "%s_bucket{le=\"%g\"} %" PRIu64 "\n", name, (double)wait_bounds_ms[i] / 1000, total);
+		add(t, "%s_bucket{le=\"%g\"} %" PRIu64 "\n", name, (double)wait_bounds_ms[i] / 1000,
+			total);
 	}
-	total += atomic_load_explicit(&wait_buckets[ARRAY_LEN(wait_bounds_ms)], memory_order_relaxed);
-	double sum = (double)atomic_load_explicit(&wait_sum_ns, memory_order_relaxed) / (double)NS_PER_SECOND;
-	add(t, "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n%s_sum %g\n%s_count %" PRIu64 "\n", name, total, name, sum, name, total);
+	total += atomic_load_explicit(
+		&wait_buckets[ARRAY_LEN(wait_bounds_ms)], memory_order_relaxed);
+	double sum = (double)atomic_load_explicit(&wait_sum_ns, memory_order_relaxed) /
+		     (double)NS_PER_SECOND;
+	add(t, "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n%s_sum %g\n%s_count %" PRIu64 "\n", name, total,
+		name, sum, name, total);
 }
 
 size_t metrics_format(char *to, size_t size)
 {
 	struct text t = {.to = to, .size = size};
 	for (size_t i = 0; i < METRIC_COUNT; i++)
-		add(&t, "# HELP %s %s\n# TYPE %s %s\n%s %" PRIu64 "\n", table[i].name, table[i].help, table[i].name,
-			table[i].kind, table[i].name, metrics_get((enum metric)i));
+		add(&t, "# HELP %s %s\n# TYPE %s %s\n%s %" PRIu64 "\n", table[i].name,
+			table[i].help, table[i].name, table[i].kind, table[i].name,
+			metrics_get((enum metric)i));
 	add_refusals(&t);
 	add_waits(&t);
 	return t.len;

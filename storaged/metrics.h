@@ -1,39 +1,47 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the daemon counts, as one table: names, kinds, help. Any thread may count; costs one relaxed addition. Written out in the
- * Prometheus text format (version 0.0.4). */
+/* What the daemon counts, as one table: names, kinds, help. Any thread may count; costs one relaxed
+ * addition. Written out in the Prometheus text format (version 0.0.4). */
 #pragma once
 
 #include <stddef.h>
 #include <stdint.h>
 
 /* X(id, name, kind, help) */
-#define METRICS(X)                                                                                                            \
-	X(CONNECTIONS, "steppe_connections", GAUGE, "Connections that passed TLS and greeting, now.")                        \
-	X(HANDSHAKES_FAILED, "steppe_handshakes_failed_total", COUNTER, "Connections refused before the greeting ended.")    \
-	X(RECORDING, "steppe_streams_recording", GAUGE, "Streams being recorded, now.")                                      \
-	X(INGEST_BYTES, "steppe_ingest_bytes_total", COUNTER, "Fragment bytes taken from recorders.")                        \
-	X(INGEST_FRAGMENTS, "steppe_ingest_fragments_total", COUNTER, "Fragments taken from recorders.")                     \
-	X(DURABLE_BYTES, "steppe_durable_bytes_total", COUNTER, "Fragment bytes acknowledged as durable.")                   \
-	X(UNDURABLE_BYTES, "steppe_undurable_bytes", GAUGE, "Fragment bytes taken and not durable yet, now.")                \
-	X(GAPS_REPORTED, "steppe_gaps_reported_total", COUNTER, "Holes reported by recorders.")                              \
-	X(FETCHES, "steppe_fetches", GAUGE, "Retrievals under way, now.")                                                    \
-	X(FETCHED_BYTES, "steppe_fetched_bytes_total", COUNTER, "Footage bytes sent to viewers.")                            \
-	X(FETCHED_FRAGMENTS, "steppe_fetched_fragments_total", COUNTER, "Fragments sent to viewers.")                        \
-	X(DAMAGED_FRAGMENTS, "steppe_damaged_fragments_total", COUNTER, "Fragments found damaged when they were read.")      \
-	X(TIMELINES, "steppe_timelines_total", COUNTER, "Timelines and calendars answered.")                                 \
-	X(SNAPSHOTS, "steppe_snapshots", GAUGE, "Clip snapshots kept, now.")                                                 \
-	X(STREAMS_OWNED, "steppe_streams_owned", GAUGE, "Streams this daemon owns, now.")                                    \
-	X(STORE_WRITES, "steppe_store_writes_total", COUNTER, "Writes asked of the store.")                                  \
-	X(STORE_READS, "steppe_store_reads_total", COUNTER, "Reads asked of the store.")                                     \
-	X(STORE_USED, "steppe_store_used_bytes", GAUGE, "Bytes used in the data pool.")                                      \
-	X(STORE_TOTAL, "steppe_store_total_bytes", GAUGE, "Bytes the data pool has.")                                        \
+#define METRICS(X)                                                                                 \
+	X(CONNECTIONS, "steppe_connections", GAUGE,                                                \
+		"Connections that passed TLS and greeting, now.")                                  \
+	X(HANDSHAKES_FAILED, "steppe_handshakes_failed_total", COUNTER,                            \
+		"Connections refused before the greeting ended.")                                  \
+	X(RECORDING, "steppe_streams_recording", GAUGE, "Streams being recorded, now.")            \
+	X(INGEST_BYTES, "steppe_ingest_bytes_total", COUNTER,                                      \
+		"Fragment bytes taken from recorders.")                                            \
+	X(INGEST_FRAGMENTS, "steppe_ingest_fragments_total", COUNTER,                              \
+		"Fragments taken from recorders.")                                                 \
+	X(DURABLE_BYTES, "steppe_durable_bytes_total", COUNTER,                                    \
+		"Fragment bytes acknowledged as durable.")                                         \
+	X(UNDURABLE_BYTES, "steppe_undurable_bytes", GAUGE,                                        \
+		"Fragment bytes taken and not durable yet, now.")                                  \
+	X(GAPS_REPORTED, "steppe_gaps_reported_total", COUNTER, "Holes reported by recorders.")    \
+	X(FETCHES, "steppe_fetches", GAUGE, "Retrievals under way, now.")                          \
+	X(FETCHED_BYTES, "steppe_fetched_bytes_total", COUNTER, "Footage bytes sent to viewers.")  \
+	X(FETCHED_FRAGMENTS, "steppe_fetched_fragments_total", COUNTER,                            \
+		"Fragments sent to viewers.")                                                      \
+	X(DAMAGED_FRAGMENTS, "steppe_damaged_fragments_total", COUNTER,                            \
+		"Fragments found damaged when they were read.")                                    \
+	X(TIMELINES, "steppe_timelines_total", COUNTER, "Timelines and calendars answered.")       \
+	X(SNAPSHOTS, "steppe_snapshots", GAUGE, "Clip snapshots kept, now.")                       \
+	X(STREAMS_OWNED, "steppe_streams_owned", GAUGE, "Streams this daemon owns, now.")          \
+	X(STORE_WRITES, "steppe_store_writes_total", COUNTER, "Writes asked of the store.")        \
+	X(STORE_READS, "steppe_store_reads_total", COUNTER, "Reads asked of the store.")           \
+	X(STORE_USED, "steppe_store_used_bytes", GAUGE, "Bytes used in the data pool.")            \
+	X(STORE_TOTAL, "steppe_store_total_bytes", GAUGE, "Bytes the data pool has.")              \
 	X(STORE_HEALTHY, "steppe_store_healthy", GAUGE, "1 while the store answers, else 0.")
 
 enum metric {
 #define METRIC_ENUM(id, name, kind, help) METRIC_##id,
 	METRICS(METRIC_ENUM)
 #undef METRIC_ENUM
-	METRIC_COUNT
+		METRIC_COUNT
 };
 
 void metrics_add(enum metric metric, uint64_t count);
@@ -46,5 +54,6 @@ uint64_t metrics_refusals(int refusal);
 /* One recorder's wait from taking a fragment to its being durable. */
 void metrics_durable_wait(int64_t wait_ns);
 
-/* Writes the text into `to` (at most `size` bytes with the NUL); the length it has or would have. */
+/* Writes the text into `to` (at most `size` bytes with the NUL); the length it has or would have.
+ */
 size_t metrics_format(char *to, size_t size);

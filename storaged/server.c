@@ -17,7 +17,9 @@
 #define SPACE_EVERY_NS (5 * NS_PER_SECOND)
 #define SPACE_LATE_NS  (15 * NS_PER_SECOND) /* a store that has not answered for so long is ill */
 
-/* --- signals ----------------------------------------------------------------------------------------------------------------- */
+/* --- signals
+ * -----------------------------------------------------------------------------------------------------------------
+ */
 
 struct signals {
 	struct server *server;
@@ -35,7 +37,8 @@ static void on_stop_signal(uv_signal_t *handle, int number)
 	struct signals *signals = handle->data;
 	struct server *s = signals->server;
 	if (signals->stopping) {
-		log_warn("signal %d again: leaving at once; the next start recovers what is open", number);
+		log_warn("signal %d again: leaving at once; the next start recovers what is open",
+			number);
 		_exit(1);
 	}
 	signals->stopping = true;
@@ -60,9 +63,13 @@ static void on_renew(struct loop_task *task)
 	tls_identity_unref(&id);
 }
 
-static int load_identity(const struct config *c, struct tls_identity **ret_identity, char *why, size_t why_size)
+static int load_identity(
+	const struct config *c, struct tls_identity **ret_identity, char *why, size_t why_size)
 {
-	struct tls_files files = {.ca = c->tls_ca, .cert = c->tls_cert, .key = c->tls_key, .crl = c->tls_crl[0] ? c->tls_crl : NULL};
+	struct tls_files files = {.ca = c->tls_ca,
+		.cert = c->tls_cert,
+		.key = c->tls_key,
+		.crl = c->tls_crl[0] ? c->tls_crl : NULL};
 	return tls_identity_load(&files, ret_identity, why, why_size);
 }
 
@@ -122,7 +129,8 @@ static void unwatch_signals(struct signals *signals)
 	uv_close((uv_handle_t *)&signals->hangup, NULL);
 }
 
-/* --- health: how full the pools are, and whether the store answers ------------------------------------------------------------- */
+/* --- health: how full the pools are, and whether the store answers
+ * ------------------------------------------------------------- */
 
 static void set_health(bool healthy, int status)
 {
@@ -162,10 +170,13 @@ static void on_space_timer(struct loop_timer *timer)
 	} else if (now.ns - s->space_asked.ns > SPACE_LATE_NS) {
 		set_health(false, -ETIMEDOUT);
 	}
-	(void)loop_timer_start(&s->loops[0].uv.loop, timer, SPACE_EVERY_NS); /* armed before: needs no memory */
+	(void)loop_timer_start(
+		&s->loops[0].uv.loop, timer, SPACE_EVERY_NS); /* armed before: needs no memory */
 }
 
-/* --- life -------------------------------------------------------------------------------------------------------------------- */
+/* --- life
+ * --------------------------------------------------------------------------------------------------------------------
+ */
 
 static void on_cluster(struct cluster_open *req)
 {
@@ -182,7 +193,8 @@ static int open_cluster(struct server *s, char *why, size_t why_size)
 	if (rc == ERR_VERSION)
 		snprintf(why, why_size, "the store was written by a newer Steppe; start that one");
 	else if (rc)
-		snprintf(why, why_size, "cannot read the cluster's id from the store: %s", err_text(rc));
+		snprintf(why, why_size, "cannot read the cluster's id from the store: %s",
+			err_text(rc));
 	return rc;
 }
 
@@ -197,7 +209,10 @@ static int start(struct server *s, char *why, size_t why_size)
 {
 	const struct config *c = s->config;
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-	unsigned loops = c->loops ? (unsigned)c->loops : cores < 1 ? 1 : cores > LOOPS_MAX ? LOOPS_MAX : (unsigned)cores;
+	unsigned loops = c->loops            ? (unsigned)c->loops
+			 : cores < 1         ? 1
+			 : cores > LOOPS_MAX ? LOOPS_MAX
+					     : (unsigned)cores;
 	int rc = load_identity(c, &s->identity, why, why_size);
 	if (!rc)
 		rc = store_backend_open(c->store, &s->backend, why, why_size);
@@ -209,7 +224,9 @@ static int start(struct server *s, char *why, size_t why_size)
 		return rc;
 	s->boot_nonce = loop_random(&s->loops[0].uv.loop);
 	s->started_us = loop_wall(&s->loops[0].uv.loop).us;
-	s->hello = (struct link_hello){.software = STEPPE_SOFTWARE, .node = c->node, .boot_nonce = s->boot_nonce,
+	s->hello = (struct link_hello){.software = STEPPE_SOFTWARE,
+		.node = c->node,
+		.boot_nonce = s->boot_nonce,
 		.format_level = s->cluster.format_level};
 	memcpy(s->hello.cluster, s->cluster.id, sizeof(s->hello.cluster));
 	for (unsigned i = 0; i < loops && !rc; i++)
@@ -229,8 +246,9 @@ static void run(struct server *s)
 	watch_signals(&signals, s);
 	s->space_timer.fire = on_space_timer;
 	on_space_timer(&s->space_timer);
-	log_info("started node=%s version=%s store=%s listen=%s http=%s loops=%u", s->config->node, STEPPE_VERSION,
-		s->config->store, link_listener_address(s->loops[0].listener), s->config->http, s->loop_count);
+	log_info("started node=%s version=%s store=%s listen=%s http=%s loops=%u", s->config->node,
+		STEPPE_VERSION, s->config->store, link_listener_address(s->loops[0].listener),
+		s->config->http, s->loop_count);
 	(void)sd_notify(0, "READY=1");
 	loop_uv_run(&s->loops[0].uv);
 	unwatch_signals(&signals);

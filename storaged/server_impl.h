@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What server.c (life), server_loop.c (one loop's rooms) and server_status.c share. Private to the daemon's top. */
+/* What server.c (life), server_loop.c (one loop's rooms) and server_status.c share. Private to the
+ * daemon's top. */
 #pragma once
 
 #include <pthread.h>
@@ -31,7 +32,7 @@ struct server_loop {
 	struct loop_timer tick;
 	struct loop_task stop, stopped; /* of stopping, step by step */
 	struct mono stop_began;
-	struct loop_task renew; /* take the server's identity */
+	struct loop_task renew;                                  /* take the server's identity */
 	uint64_t counted_writes, counted_reads, counted_streams; /* already in the metrics */
 };
 

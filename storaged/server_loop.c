@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One loop of the daemon: rooms made in layer order, stopped in the reverse.
  *
- *	listener -> recorders told STOPPING -> channels closed -> keeper (batches, seals, yields) -> reader -> catalogue -> store -> loop */
+ *	listener -> recorders told STOPPING -> channels closed -> keeper (batches, seals, yields) ->
+ *reader -> catalogue -> store -> loop */
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/errors.h"
 #include "base/log.h"
@@ -19,13 +21,15 @@ static struct server_loop *of_listener(void *owner)
 	return owner;
 }
 
-static struct channel_user *on_accepted(struct link_listener *listener, void *owner, struct channel *ch)
+static struct channel_user *on_accepted(
+	struct link_listener *listener, void *owner, struct channel *ch)
 {
 	(void)listener;
 	return service_accept(of_listener(owner)->service, ch);
 }
 
-static void on_failed(struct link_listener *listener, void *owner, const char *peer, const char *words)
+static void on_failed(
+	struct link_listener *listener, void *owner, const char *peer, const char *words)
 {
 	(void)listener;
 	(void)owner;
@@ -99,7 +103,8 @@ static int make_rooms(struct server_loop *l)
 	};
 	memcpy(keeper.cluster, server->cluster.id, sizeof(keeper.cluster));
 	int rc = keeper_new(&keeper, &l->keeper);
-	struct reader_config reader = {.loop = &l->uv.loop, .store = l->store, .cache_bytes = c->cache_memory};
+	struct reader_config reader = {
+		.loop = &l->uv.loop, .store = l->store, .cache_bytes = c->cache_memory};
 	if (!rc)
 		rc = reader_new(&reader, &l->reader);
 	if (!rc)
@@ -138,7 +143,8 @@ int server_loop_start(struct server_loop *l, char *why, size_t why_size)
 		.owner = l,
 	};
 	/* with port 0 the first loop is given one, and the others share it */
-	const char *address = l->index ? link_listener_address(server->loops[0].listener) : server->config->listen;
+	const char *address = l->index ? link_listener_address(server->loops[0].listener)
+				       : server->config->listen;
 	rc = link_listen(&l->uv, address, &listener, &l->listener, why, why_size);
 	if (rc)
 		return rc;
@@ -146,7 +152,8 @@ int server_loop_start(struct server_loop *l, char *why, size_t why_size)
 	return loop_timer_start(&l->uv.loop, &l->tick, TICK_NS);
 }
 
-/* --- stopping, each step when the one before has ended ------------------------------------------------------------------------ */
+/* --- stopping, each step when the one before has ended
+ * ------------------------------------------------------------------------ */
 
 static void on_store_closed(struct loop_task *task)
 {
@@ -190,7 +197,8 @@ static void on_linger(struct loop_timer *timer)
 	if (waited && service_connections(l->service))
 		log_warn("stopping with %u connections open", service_connections(l->service));
 	/* without memory for a timer there is no waiting */
-	if (!service_connections(l->service) || waited || loop_timer_start(&l->uv.loop, timer, LINGER_STEP))
+	if (!service_connections(l->service) || waited ||
+		loop_timer_start(&l->uv.loop, timer, LINGER_STEP))
 		stop_keeper(l);
 }
 
@@ -211,7 +219,9 @@ void server_loop_stop(struct server_loop *l)
 	link_listener_free(&l->listener, &l->stopped);
 }
 
-/* --- what a failed start leaves ----------------------------------------------------------------------------------------------- */
+/* --- what a failed start leaves
+ * -----------------------------------------------------------------------------------------------
+ */
 
 static void on_part_closed(struct loop_task *task)
 {

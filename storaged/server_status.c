@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The daemon's state for STATUS: each loop writes down its own part, the last one to do so answers on the asker's loop. */
+/* The daemon's state for STATUS: each loop writes down its own part, the last one to do so answers
+ * on the asker's loop. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,12 +54,14 @@ static int by_stream(const void *a, const void *b)
 	return strcmp(((const struct row *)a)->stream, ((const struct row *)b)->stream);
 }
 
-static void add_recorder(void *user, const char *stream, const char *recorder, uint64_t bytes_per_second)
+static void add_recorder(
+	void *user, const char *stream, const char *recorder, uint64_t bytes_per_second)
 {
 	struct part *p = user;
 	struct row key = {0};
 	strncpy(key.stream, stream, sizeof(key.stream) - 1);
-	struct row *row = p->count ? bsearch(&key, p->rows, p->count, sizeof(*p->rows), by_stream) : NULL;
+	struct row *row =
+		p->count ? bsearch(&key, p->rows, p->count, sizeof(*p->rows), by_stream) : NULL;
 	if (!row)
 		return;
 	strncpy(row->recorder, recorder, sizeof(row->recorder) - 1);
@@ -72,8 +75,8 @@ static void free_gather(struct gather *g)
 	free(g);
 }
 
-static void fill_pools(struct server *s, Steppe__Wire__StatusReply *reply, Steppe__Wire__PoolStatus *pools,
-	Steppe__Wire__PoolStatus **pointers)
+static void fill_pools(struct server *s, Steppe__Wire__StatusReply *reply,
+	Steppe__Wire__PoolStatus *pools, Steppe__Wire__PoolStatus **pointers)
 {
 	int count = store_pool_count(s->loops[0].store);
 	for (int i = 0; i < count; i++) {
@@ -98,8 +101,8 @@ static void fill_stream(Steppe__Wire__StreamStatus *to, struct row *row)
 	to->open_chunk_bytes = row->stats.open_chunk_bytes;
 }
 
-static void fill_streams(struct gather *g, Steppe__Wire__StatusReply *reply, Steppe__Wire__StreamStatus *streams,
-	Steppe__Wire__StreamStatus **pointers)
+static void fill_streams(struct gather *g, Steppe__Wire__StatusReply *reply,
+	Steppe__Wire__StreamStatus *streams, Steppe__Wire__StreamStatus **pointers)
 {
 	size_t n = 0;
 	for (unsigned i = 0; i < g->server->loop_count; i++) {
@@ -132,7 +135,9 @@ static void on_answer(struct loop_task *task)
 	reply.streams_open = (uint32_t)metrics_get(METRIC_RECORDING);
 	reply.bytes_in = metrics_get(METRIC_INGEST_BYTES);
 	reply.bytes_out = metrics_get(METRIC_FETCHED_BYTES);
-	reply.health = (char *)(uintptr_t)(metrics_get(METRIC_STORE_HEALTHY) ? "ok" : "the store does not answer");
+	reply.health = (char *)(uintptr_t)(metrics_get(METRIC_STORE_HEALTHY)
+						   ? "ok"
+						   : "the store does not answer");
 	fill_pools(s, &reply, pools, pool_pointers);
 	if (g->req->streams && streams && pointers)
 		fill_streams(g, &reply, streams, pointers);
@@ -174,7 +179,8 @@ void server_status(void *owner, struct admin_status *req)
 	*g = (struct gather){.server = s, .req = req, .answer = {.run = on_answer}};
 	atomic_init(&g->left, s->loop_count);
 	for (unsigned i = 0; i < s->loop_count; i++) {
-		g->parts[i] = (struct part){.task = {.run = on_part}, .gather = g, .loop = &s->loops[i]};
+		g->parts[i] =
+			(struct part){.task = {.run = on_part}, .gather = g, .loop = &s->loops[i]};
 		loop_post(&s->loops[i].uv.loop, &g->parts[i].task);
 	}
 }

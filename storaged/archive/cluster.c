@@ -23,9 +23,9 @@ static int take(struct cluster_open *req, const struct buf *body)
 	Steppe__Wire__Cluster *cluster = steppe__wire__cluster__unpack(NULL, body->len, body->data);
 	if (!cluster)
 		return ERR_FORMAT;
-	int rc = cluster->id.len != CLUSTER_ID_SIZE                 ? ERR_FORMAT
+	int rc = cluster->id.len != CLUSTER_ID_SIZE             ? ERR_FORMAT
 		 : cluster->format_level > CLUSTER_FORMAT_LEVEL ? ERR_VERSION
-								    : 0;
+								: 0;
 	if (!rc) {
 		memcpy(req->id, cluster->id.data, CLUSTER_ID_SIZE);
 		req->format_level = cluster->format_level;
@@ -59,8 +59,11 @@ static void make(struct cluster_open *req)
 	steppe__wire__cluster__pack(&cluster, body->data);
 	struct slice slice = slice_of(body, 0, body->len);
 	const struct store_guard absent = {.kind = STORE_ABSENT};
-	const struct store_edits edits = {
-		.guards = &absent, .guard_count = 1, .body_kind = STORE_BODY_WHOLE, .body = &slice, .body_count = 1};
+	const struct store_edits edits = {.guards = &absent,
+		.guard_count = 1,
+		.body_kind = STORE_BODY_WHOLE,
+		.body = &slice,
+		.body_count = 1};
 	req->write = (struct store_write){.done = on_written};
 	store_write(req->store, &req->write, STORE_META, NAME, &edits);
 	slice_drop(&slice);

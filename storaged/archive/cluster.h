@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What makes several daemons one cluster: the object `cat/cluster` with its id and format level. Loop thread only. */
+/* What makes several daemons one cluster: the object `cat/cluster` with its id and format level.
+ * Loop thread only. */
 #pragma once
 
 #include "base/loop.h"
@@ -10,7 +11,8 @@
 
 struct cluster_open {
 	void (*done)(struct cluster_open *req); /* once, later */
-	int status;               /* 0; ERR_VERSION: written by a newer program; ERR_FORMAT; what the store says */
+	int status; /* 0; ERR_VERSION: written by a newer program; ERR_FORMAT; what the store says
+		     */
 	uint8_t id[CLUSTER_ID_SIZE];
 	uint32_t format_level;
 	/* private */
@@ -20,5 +22,6 @@ struct cluster_open {
 	struct store_write write;
 };
 
-/* Reads the cluster's object, or makes it when the store has none: of two daemons that do so at once one wins and both read its id. */
+/* Reads the cluster's object, or makes it when the store has none: of two daemons that do so at
+ * once one wins and both read its id. */
 void cluster_open(struct loop *loop, struct store *store, struct cluster_open *req);

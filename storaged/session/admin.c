@@ -8,8 +8,8 @@
 #include "proto/names.h"
 #include "storaged/session/machines.h"
 
-#define LIST_MAX 1000 /* cameras an answer */
-#define TEXT_MAX 256  /* bytes of a camera's name, division, site */
+#define LIST_MAX   1000 /* cameras an answer */
+#define TEXT_MAX   256  /* bytes of a camera's name, division, site */
 #define SOURCE_MAX 1024
 
 struct admin {
@@ -57,13 +57,15 @@ static void finish(struct admin *a)
 
 static void refuse_error(struct admin *a, int status)
 {
-	int refusal = status == -ENOENT    ? REFUSAL_UNKNOWN_CAMERA
+	int refusal = status == -ENOENT     ? REFUSAL_UNKNOWN_CAMERA
 		      : status == ERR_GUARD ? REFUSAL_CONFLICT
 					    : refusal_of_error(status);
 	request_refuse(&a->request, refusal, 0, NULL);
 }
 
-/* --- one camera -------------------------------------------------------------------------------------------------------------- */
+/* --- one camera
+ * --------------------------------------------------------------------------------------------------------------
+ */
 
 static void on_put(struct catalog_put *put)
 {
@@ -89,9 +91,11 @@ static bool judge_camera(struct conn *conn, uint32_t stream, const Steppe__Wire_
 		conn_refuse(conn, stream, REFUSAL_NAME, NULL);
 		return false;
 	}
-	if (strlen(camera->name) > TEXT_MAX || strlen(camera->division) > TEXT_MAX || strlen(camera->site) > TEXT_MAX ||
-		strlen(camera->source) > SOURCE_MAX || camera->n_profiles > 16) {
-		conn_refuse(conn, stream, REFUSAL_TOO_LARGE, "a camera's name, division and site have at most %d bytes, its source %d",
+	if (strlen(camera->name) > TEXT_MAX || strlen(camera->division) > TEXT_MAX ||
+		strlen(camera->site) > TEXT_MAX || strlen(camera->source) > SOURCE_MAX ||
+		camera->n_profiles > 16) {
+		conn_refuse(conn, stream, REFUSAL_TOO_LARGE,
+			"a camera's name, division and site have at most %d bytes, its source %d",
 			TEXT_MAX, SOURCE_MAX);
 		return false;
 	}
@@ -100,7 +104,8 @@ static bool judge_camera(struct conn *conn, uint32_t stream, const Steppe__Wire_
 
 void admin_camera_put(struct conn *conn, const struct frame *frame)
 {
-	Steppe__Wire__CameraPut *ask = conn_unpack(conn, frame, &steppe__wire__camera_put__descriptor);
+	Steppe__Wire__CameraPut *ask =
+		conn_unpack(conn, frame, &steppe__wire__camera_put__descriptor);
 	if (!ask)
 		return;
 	struct admin *a = NULL;
@@ -132,7 +137,8 @@ static void on_get(struct catalog_get *get)
 
 void admin_camera_get(struct conn *conn, const struct frame *frame)
 {
-	Steppe__Wire__CameraGet *ask = conn_unpack(conn, frame, &steppe__wire__camera_get__descriptor);
+	Steppe__Wire__CameraGet *ask =
+		conn_unpack(conn, frame, &steppe__wire__camera_get__descriptor);
 	if (!ask)
 		return;
 	struct admin *a = NULL;
@@ -168,7 +174,8 @@ static void on_get_to_remove(struct catalog_get *get)
 
 void admin_camera_remove(struct conn *conn, const struct frame *frame)
 {
-	Steppe__Wire__CameraRemove *ask = conn_unpack(conn, frame, &steppe__wire__camera_remove__descriptor);
+	Steppe__Wire__CameraRemove *ask =
+		conn_unpack(conn, frame, &steppe__wire__camera_remove__descriptor);
 	if (!ask)
 		return;
 	struct admin *a = NULL;
@@ -184,7 +191,9 @@ void admin_camera_remove(struct conn *conn, const struct frame *frame)
 	steppe__wire__camera_remove__free_unpacked(ask, NULL);
 }
 
-/* --- all cameras ------------------------------------------------------------------------------------------------------------- */
+/* --- all cameras
+ * -------------------------------------------------------------------------------------------------------------
+ */
 
 static void on_walk(struct catalog_walk *walk)
 {
@@ -204,7 +213,8 @@ static void on_walk(struct catalog_walk *walk)
 
 void admin_camera_list(struct conn *conn, const struct frame *frame)
 {
-	Steppe__Wire__CameraList *ask = conn_unpack(conn, frame, &steppe__wire__camera_list__descriptor);
+	Steppe__Wire__CameraList *ask =
+		conn_unpack(conn, frame, &steppe__wire__camera_list__descriptor);
 	if (!ask)
 		return;
 	struct admin *a = NULL;
@@ -220,7 +230,9 @@ void admin_camera_list(struct conn *conn, const struct frame *frame)
 	steppe__wire__camera_list__free_unpacked(ask, NULL);
 }
 
-/* --- the daemon -------------------------------------------------------------------------------------------------------------- */
+/* --- the daemon
+ * --------------------------------------------------------------------------------------------------------------
+ */
 
 static void on_status(struct admin_status *status, const Steppe__Wire__StatusReply *reply)
 {
@@ -240,13 +252,17 @@ void admin_status_begin(struct conn *conn, const struct frame *frame)
 		return;
 	struct admin *a = NULL;
 	if (!s->config.status)
-		conn_refuse(conn, frame->header.stream, REFUSAL_PROTOCOL, "this daemon tells no state");
+		conn_refuse(
+			conn, frame->header.stream, REFUSAL_PROTOCOL, "this daemon tells no state");
 	else
 		a = begin(conn, frame->header.stream);
 	if (a) {
 		/* which cameras exist is not everybody's business */
-		bool may_see = conn->ch->identity.roles & (ROLE_ADMIN | ROLE_INVESTIGATOR | ROLE_NODE);
-		a->ask.status = (struct admin_status){.done = on_status, .loop = s->config.loop, .streams = ask->streams && may_see};
+		bool may_see =
+			conn->ch->identity.roles & (ROLE_ADMIN | ROLE_INVESTIGATOR | ROLE_NODE);
+		a->ask.status = (struct admin_status){.done = on_status,
+			.loop = s->config.loop,
+			.streams = ask->streams && may_see};
 		s->config.status(s->config.owner, &a->ask.status);
 	}
 	steppe__wire__status__free_unpacked(ask, NULL);

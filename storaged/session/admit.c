@@ -25,8 +25,8 @@ static bool count_up(atomic_uint *count, uint32_t limit)
 	do {
 		if (seen >= limit)
 			return false;
-	} while (!atomic_compare_exchange_weak_explicit(count, &seen, seen + 1, memory_order_relaxed,
-		memory_order_relaxed));
+	} while (!atomic_compare_exchange_weak_explicit(
+		count, &seen, seen + 1, memory_order_relaxed, memory_order_relaxed));
 	return true;
 }
 
@@ -60,7 +60,8 @@ uint64_t admit_window(const struct admit *a)
 	uint64_t used = atomic_load_explicit(&a->ingest_bytes, memory_order_relaxed);
 	uint64_t streams = atomic_load_explicit(&a->streams, memory_order_relaxed);
 	uint64_t left = used < a->limits.ingest_bytes ? a->limits.ingest_bytes - used : 0;
-	/* while there is plenty a lane gets its whole window; as it runs out the rest is shared evenly */
+	/* while there is plenty a lane gets its whole window; as it runs out the rest is shared
+	 * evenly */
 	uint64_t share = left / (streams ? streams : 1);
 	return share < a->limits.lane_window ? share : a->limits.lane_window;
 }

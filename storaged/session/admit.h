@@ -8,10 +8,10 @@
 #include <stdint.h>
 
 struct admit_limits {
-	uint32_t streams;       /* being recorded at once */
-	uint64_t ingest_bytes;  /* taken from recorders and not durable yet, all streams together */
-	uint64_t lane_window;   /* of these, most a lane may have */
-	uint32_t fetches;       /* retrievals under way */
+	uint32_t streams;      /* being recorded at once */
+	uint64_t ingest_bytes; /* taken from recorders and not durable yet, all streams together */
+	uint64_t lane_window;  /* of these, most a lane may have */
+	uint32_t fetches;      /* retrievals under way */
 };
 extern const struct admit_limits admit_defaults;
 
@@ -32,5 +32,6 @@ void admit_fetch_end(struct admit *a);
 
 /* Accounts for `delta` bytes taken (positive) or made durable or dropped (negative). */
 void admit_ingest(struct admit *a, int64_t delta);
-/* Bytes a lane may have undurable now: its share of what is left, never under one fragment's worth when nothing is. */
+/* Bytes a lane may have undurable now: its share of what is left, never under one fragment's worth
+ * when nothing is. */
 uint64_t admit_window(const struct admit *a);

@@ -25,5 +25,6 @@ void audit(const struct conn *conn, const char *act, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(what, sizeof(what), format, args);
 	va_end(args);
-	log_info("audit act=%s who=%s address=%s %s", act, conn->ch->identity.name, conn->ch->identity.address, what);
+	log_info("audit act=%s who=%s address=%s %s", act, conn->ch->identity.name,
+		conn->ch->identity.address, what);
 }

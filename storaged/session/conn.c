@@ -23,7 +23,7 @@ static struct list *bucket_of(struct conn *conn, uint32_t stream)
 static struct request *find(struct conn *conn, uint32_t stream)
 {
 	struct list *bucket = bucket_of(conn, stream);
-	list_each(node, bucket) {
+	list_each (node, bucket) {
 		struct request *req = list_entry(node, struct request, node);
 		if (req->stream == stream)
 			return req;
@@ -45,7 +45,8 @@ static int grow(struct conn *conn, uint32_t count)
 		list_init(&buckets[i]);
 	for (uint32_t i = 0; i < old_count; i++) {
 		for (struct list *node; (node = list_pop(&old[i]));)
-			list_append(bucket_of(conn, list_entry(node, struct request, node)->stream), node);
+			list_append(bucket_of(conn, list_entry(node, struct request, node)->stream),
+				node);
 	}
 	free(old);
 	return 0;
@@ -72,16 +73,17 @@ static void on_frame(struct channel *ch, struct channel_user *user, const struct
 static void on_ready(struct channel *ch, struct channel_user *user, const Steppe__Wire__Hello *peer)
 {
 	(void)user;
-	log_debug("connected peer=%s address=%s software=\"%s\"", ch->identity.name, ch->identity.address,
-		peer->software ? peer->software : "");
+	log_debug("connected peer=%s address=%s software=\"%s\"", ch->identity.name,
+		ch->identity.address, peer->software ? peer->software : "");
 }
 
 static void on_drained(struct channel *ch, struct channel_user *user)
 {
 	struct conn *conn = container_of(user, struct conn, user);
-	/* a request that answers may detach itself, so the walk keeps the next one by hand; it stops when the queue is full again */
+	/* a request that answers may detach itself, so the walk keeps the next one by hand; it
+	 * stops when the queue is full again */
 	for (uint32_t i = 0; i < conn->bucket_count && !channel_is_full(ch); i++) {
-		list_each_safe(node, &conn->buckets[i]) {
+		list_each_safe (node, &conn->buckets[i]) {
 			struct request *req = list_entry(node, struct request, node);
 			if (req->ops->drained)
 				req->ops->drained(req);
@@ -97,7 +99,8 @@ static void on_closed(struct channel *ch, struct channel_user *user, int status,
 			ch->identity.address, status, words ? words : err_text(status));
 	for (uint32_t i = 0; i < conn->bucket_count; i++) {
 		while (!list_empty(&conn->buckets[i])) {
-			struct request *req = list_entry(conn->buckets[i].next, struct request, node);
+			struct request *req =
+				list_entry(conn->buckets[i].next, struct request, node);
 			request_detach(req);
 			req->ops->gone(req);
 		}
@@ -115,7 +118,10 @@ int conn_new(struct service *s, struct channel *ch, struct conn **ret_conn)
 	if (!conn)
 		return -ENOMEM;
 	*conn = (struct conn){
-		.user = {.ready = on_ready, .frame = on_frame, .drained = on_drained, .closed = on_closed},
+		.user = {.ready = on_ready,
+			.frame = on_frame,
+			.drained = on_drained,
+			.closed = on_closed},
 		.ch = ch,
 		.service = s,
 	};
@@ -130,7 +136,8 @@ int conn_new(struct service *s, struct channel *ch, struct conn **ret_conn)
 	return 0;
 }
 
-int request_attach(struct request *req, const struct request_ops *ops, struct conn *conn, uint32_t stream)
+int request_attach(
+	struct request *req, const struct request_ops *ops, struct conn *conn, uint32_t stream)
 {
 	if (conn->request_count >= REQUESTS_MAX)
 		return ERR_LIMIT;
@@ -153,10 +160,13 @@ void request_detach(struct request *req)
 	req->conn = NULL;
 }
 
-void request_send(struct request *req, uint8_t type, const ProtobufCMessage *meta, const struct slice *body, size_t body_count)
+void request_send(struct request *req, uint8_t type, const ProtobufCMessage *meta,
+	const struct slice *body, size_t body_count)
 {
-	/* a frame that could not be queued for want of memory leaves an answer incomplete: the peer must not wait for it */
-	if (req->conn && channel_send(req->conn->ch, type, req->stream, meta, body, body_count) == -ENOMEM)
+	/* a frame that could not be queued for want of memory leaves an answer incomplete: the peer
+	 * must not wait for it */
+	if (req->conn &&
+		channel_send(req->conn->ch, type, req->stream, meta, body, body_count) == -ENOMEM)
 		channel_close(req->conn->ch);
 }
 
@@ -165,16 +175,19 @@ static void refuse(struct conn *conn, uint32_t stream, const Steppe__Wire__Refus
 	Steppe__Wire__Refused full = *message;
 	int refusal = (int)message->code;
 	if (!full.reason)
-		full.reason = (char *)(uintptr_t)refusal_text(refusal); /* the library's structure has no const */
+		full.reason = (char *)(uintptr_t)refusal_text(
+			refusal); /* the library's structure has no const */
 	if (!full.retry_after_ms && refusal_retry(refusal))
 		full.retry_after_ms = RETRY_SOON_MS;
 	metrics_refusal(refusal);
-	log_info("refused peer=%s refusal=%s why=\"%s\"", conn->ch->identity.name, refusal_word(refusal), full.reason);
+	log_info("refused peer=%s refusal=%s why=\"%s\"", conn->ch->identity.name,
+		refusal_word(refusal), full.reason);
 	if (channel_send(conn->ch, FRAME_REFUSED, stream, &full.base, NULL, 0) == -ENOMEM)
 		channel_close(conn->ch);
 }
 
-void request_refuse(struct request *req, int refusal, uint32_t retry_after_ms, const char *format, ...)
+void request_refuse(
+	struct request *req, int refusal, uint32_t retry_after_ms, const char *format, ...)
 {
 	char words[256];
 	va_list args;

@@ -37,10 +37,11 @@ static bool is_shadowed(const struct plan *p, uint8_t chunk, uint64_t seq)
 	const struct plan_chunk *mine = &p->chunks[chunk];
 	for (size_t i = 0; i < p->count; i++) {
 		const struct plan_chunk *other = &p->chunks[i];
-		if (other->id.epoch <= mine->id.epoch || other->table->session != mine->table->session ||
-			!other->fragments)
+		if (other->id.epoch <= mine->id.epoch ||
+			other->table->session != mine->table->session || !other->fragments)
 			continue;
-		if (seq >= other->table->fragments[0].seq && seq <= other->table->fragments[other->fragments - 1].seq)
+		if (seq >= other->table->fragments[0].seq &&
+			seq <= other->table->fragments[other->fragments - 1].seq)
 			return true;
 	}
 	return false;
@@ -55,7 +56,8 @@ static void add_unit(struct plan *p, const struct unit *u)
 		int64_t end = end_us(fragment_of(p, u->chunk, i));
 		last_end = end > last_end ? end : last_end;
 	}
-	bool ours = u->start.us < w->slice_to.us && (u->start.us >= w->slice_from.us || w->first_slice);
+	bool ours =
+		u->start.us < w->slice_to.us && (u->start.us >= w->slice_from.us || w->first_slice);
 	if (ours && u->start.us < w->to.us && last_end > w->from.us)
 		p->units[p->unit_count++] = *u;
 }
@@ -88,8 +90,8 @@ static int by_start(const void *a, const void *b)
 	return x->first < y->first ? -1 : x->first > y->first;
 }
 
-static bool before_cursor(const struct plan *p, const struct unit *u, const struct table_fragment *f,
-	const struct plan_cursor *cursor)
+static bool before_cursor(const struct plan *p, const struct unit *u,
+	const struct table_fragment *f, const struct plan_cursor *cursor)
 {
 	if (!cursor || !cursor->any)
 		return false;
@@ -121,7 +123,8 @@ static void add_whole_unit(struct plan *p, const struct unit *u, const struct pl
 	}
 }
 
-static void add_sync(struct plan *p, const struct unit *u, const struct plan_cursor *cursor, int64_t *last_us)
+static void add_sync(
+	struct plan *p, const struct unit *u, const struct plan_cursor *cursor, int64_t *last_us)
 {
 	const struct plan_window *w = p->window;
 	const struct table_fragment *f = fragment_of(p, u->chunk, u->first);
@@ -136,8 +139,8 @@ static void add_sync(struct plan *p, const struct unit *u, const struct plan_cur
 	add_item(p, u, u->first, true);
 }
 
-int plan_window(const struct plan_chunk *chunks, size_t count, const struct plan_window *w, const struct plan_cursor *cursor,
-	struct plan_item **ret_items, size_t *ret_count)
+int plan_window(const struct plan_chunk *chunks, size_t count, const struct plan_window *w,
+	const struct plan_cursor *cursor, struct plan_item **ret_items, size_t *ret_count)
 {
 	struct plan p = {.chunks = chunks, .count = count, .window = w};
 	size_t fragments = 0;
@@ -175,13 +178,14 @@ static int compare_ids(const struct chunk_id *a, const struct chunk_id *b)
 	return a->seq < b->seq ? -1 : a->seq > b->seq;
 }
 
-int plan_tail(const struct plan_chunk *chunks, size_t count, const struct plan_cursor *cursor, struct plan_item **ret_items,
-	size_t *ret_count)
+int plan_tail(const struct plan_chunk *chunks, size_t count, const struct plan_cursor *cursor,
+	struct plan_item **ret_items, size_t *ret_count)
 {
 	size_t fragments = 0, item_count = 0, order_count = 0;
 	uint8_t order[PLAN_CHUNKS_MAX];
 	for (size_t i = 0; i < count && i < PLAN_CHUNKS_MAX; i++) {
-		if (chunks[i].lane != LANE_LIVE || (cursor->live && compare_ids(&chunks[i].id, &cursor->chunk) < 0))
+		if (chunks[i].lane != LANE_LIVE ||
+			(cursor->live && compare_ids(&chunks[i].id, &cursor->chunk) < 0))
 			continue;
 		size_t at = order_count++;
 		for (; at > 0 && compare_ids(&chunks[order[at - 1]].id, &chunks[i].id) > 0; at--)

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One stream being recorded over one connection.
  *
- *	LOOKUP --camera known--> TAKING --ready--> RECORDING --close--> CLOSING --all durable--> ended
- *	   any state: refused, superseded, stopped, the channel gone --> ended
+ *	LOOKUP --camera known--> TAKING --ready--> RECORDING --close--> CLOSING --all durable-->
+ *ended any state: refused, superseded, stopped, the channel gone --> ended
  *
- * A fragment is judged (header, checksum, credit), handed to the stream's writer, and acknowledged when the writer says it is durable. */
+ * A fragment is judged (header, checksum, credit), handed to the stream's writer, and acknowledged
+ *when the writer says it is durable. */
 #include "storaged/session/ingest.h"
 
 #include <errno.h>
@@ -125,7 +126,8 @@ static void on_frame(struct request *req, const struct frame *frame)
 	struct ingest *in = of_request(req);
 	in->heard_at = loop_now(in->service->config.loop);
 	uint32_t lane = 0;
-	int refusal = in->state == INGEST_RECORDING ? ingest_frame(in, frame, &lane) : REFUSAL_PROTOCOL;
+	int refusal =
+		in->state == INGEST_RECORDING ? ingest_frame(in, frame, &lane) : REFUSAL_PROTOCOL;
 	if (refusal)
 		ingest_refuse(in, refusal, lane);
 }
@@ -137,11 +139,13 @@ static void on_gone(struct request *req)
 
 static const struct request_ops ingest_ops = {.frame = on_frame, .gone = on_gone};
 
-/* --- beginning --------------------------------------------------------------------------------------------------------------- */
+/* --- beginning
+ * ---------------------------------------------------------------------------------------------------------------
+ */
 
 static struct ingest *find(struct service *s, const char *stream)
 {
-	list_each(node, &s->ingests) {
+	list_each (node, &s->ingests) {
 		struct ingest *in = list_entry(node, struct ingest, node);
 		if (in->state != INGEST_ENDED && strcmp(in->stream, stream) == 0)
 			return in;
@@ -149,7 +153,8 @@ static struct ingest *find(struct service *s, const char *stream)
 	return NULL;
 }
 
-/* Makes room for a new recording of the stream: the same recorder supersedes itself, another waits for 10 s of silence. */
+/* Makes room for a new recording of the stream: the same recorder supersedes itself, another waits
+ * for 10 s of silence. */
 static bool displace(struct conn *conn, const struct frame *frame, const char *stream)
 {
 	struct service *s = conn->service;
@@ -158,7 +163,8 @@ static bool displace(struct conn *conn, const struct frame *frame, const char *s
 		return true;
 	int64_t silent_ns = loop_now(s->config.loop).ns - other->heard_at.ns;
 	if (strcmp(other->recorder, conn->ch->identity.name) != 0 && silent_ns < SILENCE_NS) {
-		conn_refuse(conn, frame->header.stream, REFUSAL_BUSY, "recorder %s is writing %s", other->recorder, stream);
+		conn_refuse(conn, frame->header.stream, REFUSAL_BUSY, "recorder %s is writing %s",
+			other->recorder, stream);
 		return false;
 	}
 	ingest_refuse(other, REFUSAL_SUPERSEDED, 0);
@@ -182,7 +188,8 @@ static int judge_open(const Steppe__Wire__Open *open, const struct slice *init)
 }
 
 /* A machine for what `open` asks; NULL when memory is short. */
-static struct ingest *ingest_new(struct conn *conn, const Steppe__Wire__Open *open, const struct slice *init)
+static struct ingest *ingest_new(
+	struct conn *conn, const Steppe__Wire__Open *open, const struct slice *init)
 {
 	struct ingest *in = calloc(1, sizeof(*in));
 	if (!in)
@@ -263,7 +270,7 @@ void ingest_begin(struct conn *conn, const struct frame *frame)
 
 void ingest_stop_all(struct service *s)
 {
-	list_each_safe(node, &s->ingests) {
+	list_each_safe (node, &s->ingests) {
 		struct ingest *in = list_entry(node, struct ingest, node);
 		if (in->state != INGEST_ENDED)
 			ingest_refuse(in, REFUSAL_STOPPING, 0);
@@ -271,9 +278,11 @@ void ingest_stop_all(struct service *s)
 }
 
 void service_each_recorder(struct service *s,
-	void (*each)(void *user, const char *stream, const char *recorder, uint64_t bytes_per_second), void *user)
+	void (*each)(
+		void *user, const char *stream, const char *recorder, uint64_t bytes_per_second),
+	void *user)
 {
-	list_each(node, &s->ingests) {
+	list_each (node, &s->ingests) {
 		struct ingest *in = list_entry(node, struct ingest, node);
 		if (in->state == INGEST_RECORDING || in->state == INGEST_CLOSING)
 			each(user, in->stream, in->recorder, in->bytes_per_second);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One stream being recorded over one connection: what its life (ingest.c) and its lanes' frames (ingest_lane.c) share. */
+/* One stream being recorded over one connection: what its life (ingest.c) and its lanes' frames
+ * (ingest_lane.c) share. */
 #pragma once
 
 #include "proto/names.h"
@@ -12,11 +13,11 @@ struct ingest_lane {
 	struct ingest *ingest;
 	uint8_t lane;
 	bool wanted, open;
-	uint64_t sent_bytes;      /* body bytes that came since OPENED, duplicates too */
-	uint64_t credit;          /* granted in total; never falls */
+	uint64_t sent_bytes; /* body bytes that came since OPENED, duplicates too */
+	uint64_t credit;     /* granted in total; never falls */
 	uint64_t acked_received, acked_durable;
-	size_t accounted_bytes;   /* of undurable ones, in admit and metrics */
-	struct mono taken_at;     /* when the last fragment came */
+	size_t accounted_bytes; /* of undurable ones, in admit and metrics */
+	struct mono taken_at;   /* when the last fragment came */
 };
 
 struct ingest {
@@ -39,14 +40,17 @@ struct ingest {
 	bool admitted, operating /* a lookup or take is under way */, taken, seal;
 };
 
-/* Ends the recording with a refusal (`lane`: 1 + the lane it is about, 0 all), or ends it; what the lanes took still becomes durable. */
+/* Ends the recording with a refusal (`lane`: 1 + the lane it is about, 0 all), or ends it; what the
+ * lanes took still becomes durable. */
 void ingest_refuse(struct ingest *in, int refusal, uint32_t lane);
 void ingest_end(struct ingest *in);
 
-/* Opens the wanted lanes on the writer that was taken; 0 or a refusal; *ret_lane: 1 + the lane it is about. */
+/* Opens the wanted lanes on the writer that was taken; 0 or a refusal; *ret_lane: 1 + the lane it
+ * is about. */
 int ingest_open_lanes(struct ingest *in, uint32_t *ret_lane);
 void ingest_answer_opened(struct ingest *in);
-/* Puts down what the lane's undurable bytes are now, in the limits of the process and its metrics. */
+/* Puts down what the lane's undurable bytes are now, in the limits of the process and its metrics.
+ */
 void ingest_account(struct ingest_lane *lane, size_t undurable);
 /* The ack timer's callback. */
 void ingest_on_ack_timer(struct loop_timer *timer);

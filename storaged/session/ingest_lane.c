@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The lanes of a recording: fragments judged and handed to the writer, credit given, receipt and durability acknowledged. */
+/* The lanes of a recording: fragments judged and handed to the writer, credit given, receipt and
+ * durability acknowledged. */
 #include "storaged/session/ingest.h"
 
 #include <errno.h>
@@ -7,7 +8,7 @@
 #include "base/errors.h"
 #include "storaged/metrics.h"
 
-#define ACK_DELAY_NS   (200 * NS_PER_MS)    /* most that news of receipt alone waits */
+#define ACK_DELAY_NS   (200 * NS_PER_MS) /* most that news of receipt alone waits */
 #define RATE_WINDOW_NS (5 * NS_PER_SECOND)
 
 void ingest_account(struct ingest_lane *lane, size_t undurable)
@@ -20,8 +21,9 @@ void ingest_account(struct ingest_lane *lane, size_t undurable)
 	metrics_gauge_add(METRIC_UNDURABLE_BYTES, delta);
 }
 
-/* What the lane may have sent in total: what came, plus what may be undurable beside what is. A lane with nothing undurable may always
- * send one fragment of any size, so a small share never stops it for good. */
+/* What the lane may have sent in total: what came, plus what may be undurable beside what is. A
+ * lane with nothing undurable may always send one fragment of any size, so a small share never
+ * stops it for good. */
 static void grant(struct ingest_lane *lane)
 {
 	size_t undurable = lane->session.undurable_bytes;
@@ -88,7 +90,8 @@ static void on_progress(struct writer_session *session, int failed)
 	ingest_account(lane, session->undurable_bytes);
 	if (session->durable > lane->acked_durable) {
 		if (session->durable == session->received)
-			metrics_durable_wait(loop_now(in->service->config.loop).ns - lane->taken_at.ns);
+			metrics_durable_wait(
+				loop_now(in->service->config.loop).ns - lane->taken_at.ns);
 		acknowledge(lane);
 	}
 	close_if_durable(in);
@@ -150,12 +153,15 @@ static void count_rate(struct ingest *in, struct mono now, size_t bytes)
 	in->rate_since = now;
 }
 
-static int append(struct ingest *in, const Steppe__Wire__Append *meta, const struct slice *body, uint32_t *ret_lane)
+static int append(struct ingest *in, const Steppe__Wire__Append *meta, const struct slice *body,
+	uint32_t *ret_lane)
 {
 	struct fragment_header h;
 	int rc = fragment_header_decode(meta->header.data, meta->header.len, &h);
 	if (rc)
-		return rc == ERR_LIMIT ? REFUSAL_TOO_LARGE : rc == ERR_VERSION ? REFUSAL_VERSION : REFUSAL_MALFORMED_MEDIA;
+		return rc == ERR_LIMIT     ? REFUSAL_TOO_LARGE
+		       : rc == ERR_VERSION ? REFUSAL_VERSION
+					   : REFUSAL_MALFORMED_MEDIA;
 	struct ingest_lane *lane = lane_of(in, h.lane);
 	if (!lane || h.session != lane->session.session)
 		return REFUSAL_PROTOCOL;
@@ -207,8 +213,10 @@ static int report_gap(struct ingest *in, const Steppe__Wire__Gap *meta)
 	/* only what a recorder can know: it cannot report footage as thinned, expired or damaged */
 	if (meta->cause < GAP_UNKNOWN || meta->cause > GAP_REFUSED)
 		return REFUSAL_PROTOCOL;
-	struct gap gap = {.from = {meta->from_us}, .to = {meta->to_us}, .cause = (uint8_t)meta->cause};
-	if (!wall_is_valid(gap.from) || (!meta->open && (!wall_is_valid(gap.to) || gap.to.us < gap.from.us)))
+	struct gap gap = {
+		.from = {meta->from_us}, .to = {meta->to_us}, .cause = (uint8_t)meta->cause};
+	if (!wall_is_valid(gap.from) ||
+		(!meta->open && (!wall_is_valid(gap.to) || gap.to.us < gap.from.us)))
 		return REFUSAL_TIME;
 	metrics_add(METRIC_GAPS_REPORTED, 1);
 	int rc = writer_gap(&lane->session, &gap, meta->open);

@@ -23,7 +23,8 @@ struct looking {
 static void on_frame(struct request *req, const struct frame *frame)
 {
 	(void)frame;
-	/* only STOP makes sense here, and it does not come this way; the answer is on its way all the same */
+	/* only STOP makes sense here, and it does not come this way; the answer is on its way all
+	 * the same */
 	(void)req;
 }
 
@@ -57,7 +58,8 @@ static void answer_timeline(struct looking *l, const struct view *view)
 		return;
 	}
 	if (count + view->gap_count > SPANS_MAX) {
-		request_refuse(&l->request, REFUSAL_TOO_LARGE, 0, "the window has %zu spans; ask for a shorter one", count);
+		request_refuse(&l->request, REFUSAL_TOO_LARGE, 0,
+			"the window has %zu spans; ask for a shorter one", count);
 		free(spans);
 		return;
 	}
@@ -123,12 +125,15 @@ void looking_timeline(struct conn *conn, const struct frame *frame)
 		l = begin(conn, stream, ask->stream);
 	if (l) {
 		l->view.done = on_view;
-		owned_view(l->service, &l->view, l->stream, (struct wall){ask->from_us}, (struct wall){ask->to_us});
+		owned_view(l->service, &l->view, l->stream, (struct wall){ask->from_us},
+			(struct wall){ask->to_us});
 	}
 	steppe__wire__timeline__free_unpacked(ask, NULL);
 }
 
-/* --- days -------------------------------------------------------------------------------------------------------------------- */
+/* --- days
+ * --------------------------------------------------------------------------------------------------------------------
+ */
 
 static void answer_days(struct looking *l, const struct index_days *days)
 {
@@ -142,7 +147,8 @@ static void answer_days(struct looking *l, const struct index_days *days)
 			steppe__wire__day__init(pointers[i] = &messages[i]);
 			messages[i].day = day->day;
 			messages[i].bytes = day->bytes;
-			messages[i].quarters = (ProtobufCBinaryData){.len = 192, .data = quarters + i * 192};
+			messages[i].quarters =
+				(ProtobufCBinaryData){.len = 192, .data = quarters + i * 192};
 			for (size_t q = 0; q < 96; q++) {
 				messages[i].seconds += day->seconds[q];
 				bytes_put_u16(&out, day->seconds[q]);

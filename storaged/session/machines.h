@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The machines that a first frame may begin. Each takes the frame (valid during the call), attaches a request or refuses, and from then
- * on lives by itself. Private to the session room. */
+/* The machines that a first frame may begin. Each takes the frame (valid during the call), attaches
+ * a request or refuses, and from then on lives by itself. Private to the session room. */
 #pragma once
 
 #include "storaged/session/conn.h"
@@ -33,13 +33,18 @@ void admin_camera_remove(struct conn *conn, const struct frame *frame);
 void admin_status_begin(struct conn *conn, const struct frame *frame);
 void admin_fsck(struct conn *conn, const struct frame *frame);
 
-/* Frames a first frame's meta must unpack to; NULL after refusing. Freed with protobuf_c_message_free_unpacked. */
-void *conn_unpack(struct conn *conn, const struct frame *frame, const ProtobufCMessageDescriptor *type);
+/* Frames a first frame's meta must unpack to; NULL after refusing. Freed with
+ * protobuf_c_message_free_unpacked. */
+void *conn_unpack(
+	struct conn *conn, const struct frame *frame, const ProtobufCMessageDescriptor *type);
 /* A stream's name and a window are what they should be; else refuses and returns false. */
-bool conn_judge_window(struct conn *conn, uint32_t stream, const char *name, int64_t from_us, int64_t to_us);
+bool conn_judge_window(
+	struct conn *conn, uint32_t stream, const char *name, int64_t from_us, int64_t to_us);
 
 #define AUDIT_TEXT 160
-/* `text` (which may be NULL) in quotes, with what could forge a line made harmless, cut to fit; returns `to`. */
+/* `text` (which may be NULL) in quotes, with what could forge a line made harmless, cut to fit;
+ * returns `to`. */
 const char *audit_text(char to[AUDIT_TEXT], const char *text);
 /* One line an act, for the record of who saw and changed what. */
-void audit(const struct conn *conn, const char *act, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void audit(const struct conn *conn, const char *act, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));

@@ -29,7 +29,8 @@ static void on_view(struct reader_view *request)
 static void look(struct owned_view *req, struct writer *writer)
 {
 	req->request = (struct reader_view){.done = on_view};
-	reader_view(req->service->config.reader, &req->request, req->stream, req->from, req->to, writer);
+	reader_view(req->service->config.reader, &req->request, req->stream, req->from, req->to,
+		writer);
 }
 
 static void on_taken(struct keeper_take *take)
@@ -39,7 +40,8 @@ static void on_taken(struct keeper_take *take)
 	look(req, req->held ? take->writer : NULL);
 }
 
-void owned_view(struct service *s, struct owned_view *req, const char *stream, struct wall from, struct wall to)
+void owned_view(struct service *s, struct owned_view *req, const char *stream, struct wall from,
+	struct wall to)
 {
 	req->service = s;
 	req->stream = stream;

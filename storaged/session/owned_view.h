@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A view of a stream whoever owns it: from the owner's memory when this loop does (its writer is held meanwhile), else from the store
- * alone. Private to the session room. */
+/* A view of a stream whoever owns it: from the owner's memory when this loop does (its writer is
+ * held meanwhile), else from the store alone. Private to the session room. */
 #pragma once
 
 #include "storaged/session/machines.h"
@@ -19,4 +19,5 @@ struct owned_view {
 };
 
 /* Borrows req and `stream` until done(). */
-void owned_view(struct service *s, struct owned_view *req, const char *stream, struct wall from, struct wall to);
+void owned_view(struct service *s, struct owned_view *req, const char *stream, struct wall from,
+	struct wall to);

@@ -69,9 +69,12 @@ void retrieve_finish(struct retrieve *r, int refusal)
 	end(r);
 }
 
-/* --- slices ------------------------------------------------------------------------------------------------------------------ */
+/* --- slices
+ * ------------------------------------------------------------------------------------------------------------------
+ */
 
-/* Sets the slice that begins (forward) or ends (backward) at `edge`: to the next midnight UTC, inside the window. */
+/* Sets the slice that begins (forward) or ends (backward) at `edge`: to the next midnight UTC,
+ * inside the window. */
 static void set_slice(struct retrieve *r, int64_t edge_us)
 {
 	struct plan_window *w = &r->window;
@@ -93,7 +96,8 @@ static bool next_slice(struct retrieve *r)
 	const struct plan_window *w = &r->window;
 	if (w->backward ? w->slice_from.us <= w->from.us : w->slice_to.us >= w->to.us)
 		return false;
-	/* nothing can have been recorded past now and a day: a window without an end need not be walked to the year 9999 */
+	/* nothing can have been recorded past now and a day: a window without an end need not be
+	 * walked to the year 9999 */
 	if (!w->backward && w->slice_to.us > loop_wall(r->service->config.loop).us + US_PER_DAY)
 		return false;
 	set_slice(r, w->backward ? w->slice_from.us : w->slice_to.us);
@@ -134,7 +138,9 @@ void retrieve_view(struct retrieve *r)
 	owned_view(r->service, &r->view_request, r->stream, from, to);
 }
 
-/* --- groups of chunks -------------------------------------------------------------------------------------------------------- */
+/* --- groups of chunks
+ * --------------------------------------------------------------------------------------------------------
+ */
 
 static void on_loaded(struct retrieve *r);
 
@@ -165,7 +171,8 @@ static void choose_group(struct retrieve *r)
 			break;
 		struct view_chunk *c = &v->chunks[backward ? r->next_chunk - 1 : r->next_chunk];
 		const struct index_record *rec = &c->record;
-		if (r->chunk_count && (backward ? rec->end.us <= reach_us : rec->start.us >= reach_us))
+		if (r->chunk_count &&
+			(backward ? rec->end.us <= reach_us : rec->start.us >= reach_us))
 			break;
 		if (backward)
 			reach_us = rec->start.us < reach_us ? rec->start.us : reach_us;
@@ -226,7 +233,8 @@ static void on_loaded(struct retrieve *r)
 	}
 	bool tail = r->at_edge && r->cursor.live;
 	int rc = tail ? plan_tail(chunks, r->chunk_count, &r->cursor, &r->items, &r->item_count)
-		      : plan_window(chunks, r->chunk_count, &r->window, &r->cursor, &r->items, &r->item_count);
+		      : plan_window(chunks, r->chunk_count, &r->window, &r->cursor, &r->items,
+				&r->item_count);
 	if (rc) {
 		retrieve_finish(r, REFUSAL_OVERLOAD);
 		return;
@@ -240,14 +248,17 @@ void retrieve_group_done(struct retrieve *r)
 	start_group(r);
 }
 
-/* --- frames ------------------------------------------------------------------------------------------------------------------ */
+/* --- frames
+ * ------------------------------------------------------------------------------------------------------------------
+ */
 
 static void on_frame(struct request *req, const struct frame *frame)
 {
 	struct retrieve *r = of_request(req);
 	Steppe__Wire__FetchCredit *more = NULL;
 	if (frame->header.type == FRAME_FETCH_CREDIT)
-		more = steppe__wire__fetch_credit__unpack(NULL, frame->header.meta_len, frame->meta);
+		more = steppe__wire__fetch_credit__unpack(
+			NULL, frame->header.meta_len, frame->meta);
 	if (!more) {
 		retrieve_finish(r, REFUSAL_PROTOCOL);
 		return;
@@ -270,7 +281,8 @@ static void on_gone(struct request *req)
 	end(of_request(req));
 }
 
-static const struct request_ops retrieve_ops = {.frame = on_frame, .drained = on_drained, .gone = on_gone};
+static const struct request_ops retrieve_ops = {
+	.frame = on_frame, .drained = on_drained, .gone = on_gone};
 
 static void begin(struct conn *conn, const struct frame *frame, const Steppe__Wire__Fetch *fetch)
 {
@@ -308,9 +320,11 @@ static void begin(struct conn *conn, const struct frame *frame, const Steppe__Wi
 	r->credit = fetch->credit;
 	set_slice(r, fetch->backward ? to_us : fetch->from_us);
 	char purpose[AUDIT_TEXT], case_id[AUDIT_TEXT];
-	audit(conn, "fetch", "stream=%s from_us=%lld to_us=%lld follow=%d sync_only=%d purpose=%s case=%s", r->stream,
-		(long long)fetch->from_us, (long long)to_us, fetch->follow, fetch->sync_only,
-		audit_text(purpose, fetch->purpose), audit_text(case_id, fetch->case_id));
+	audit(conn, "fetch",
+		"stream=%s from_us=%lld to_us=%lld follow=%d sync_only=%d purpose=%s case=%s",
+		r->stream, (long long)fetch->from_us, (long long)to_us, fetch->follow,
+		fetch->sync_only, audit_text(purpose, fetch->purpose),
+		audit_text(case_id, fetch->case_id));
 	if (r->follow)
 		tail_begin(r);
 	else

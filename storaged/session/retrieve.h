@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A fetch: its life (retrieve.c), its reads and sending (retrieve_send.c), the live edge (tail.c). Private to the session room.
+/* A fetch: its life (retrieve.c), its reads and sending (retrieve_send.c), the live edge (tail.c).
+ *Private to the session room.
  *
  *	      +------ next slice ------------------------+
  *	      v                                          |
@@ -7,8 +8,9 @@
  *	      ^                                          |
  *	      +-- more is durable -- WAITING <-- follow -+--> ended
  *
- * A window is walked in slices of a day, a slice in groups of chunks that overlap in time, a group by its plan. Memory is a day's
- * records, a group's tables and two reads, whatever the window's length. */
+ * A window is walked in slices of a day, a slice in groups of chunks that overlap in time, a group
+ *by its plan. Memory is a day's records, a group's tables and two reads, whatever the window's
+ *length. */
 #pragma once
 
 #include "storaged/session/fetch_plan.h"
@@ -17,7 +19,13 @@
 
 #define RETRIEVE_READS 2 /* one being sent, one under way */
 
-enum retrieve_state { RETRIEVE_VIEWING, RETRIEVE_LOADING, RETRIEVE_SENDING, RETRIEVE_WAITING, RETRIEVE_ENDED };
+enum retrieve_state {
+	RETRIEVE_VIEWING,
+	RETRIEVE_LOADING,
+	RETRIEVE_SENDING,
+	RETRIEVE_WAITING,
+	RETRIEVE_ENDED
+};
 
 /* One read of consecutive items of a chunk. */
 struct retrieve_read {
@@ -84,6 +92,7 @@ void retrieve_drop_plan(struct retrieve *r);
 void tail_begin(struct retrieve *r);
 /* Everything visible was sent: looks again when more is durable. */
 void tail_wait(struct retrieve *r);
-/* The window of the next look at the live edge: back to where a clock may have stepped, up to what can have been recorded. */
+/* The window of the next look at the live edge: back to where a clock may have stepped, up to what
+ * can have been recorded. */
 void tail_window(const struct retrieve *r, struct wall *ret_from, struct wall *ret_to);
 void tail_end(struct retrieve *r);

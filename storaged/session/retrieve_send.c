@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A fetch's reads and its sending: consecutive items of one chunk are read together, sent as the viewer's credit allows, while the next read is
- * under way. */
+/* A fetch's reads and its sending: consecutive items of one chunk are read together, sent as the
+ * viewer's credit allows, while the next read is under way. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,14 +72,20 @@ static void start_read(struct retrieve *r, struct retrieve_read *slot)
 	}
 	char name[STORE_NAME_MAX + 1];
 	chunk_name(name, r->stream, &c->view->record.chunk);
-	*slot = (struct retrieve_read){.retrieve = r, .first = first, .count = next - first, .offset = begin, .busy = true};
-	slot->read = (struct store_read){.done = on_read, .want_body = true, .offset = begin, .len = end - begin};
+	*slot = (struct retrieve_read){.retrieve = r,
+		.first = first,
+		.count = next - first,
+		.offset = begin,
+		.busy = true};
+	slot->read = (struct store_read){
+		.done = on_read, .want_body = true, .offset = begin, .len = end - begin};
 	r->next_read = next;
 	r->operations++;
 	store_read(r->service->config.store, &slot->read, c->view->record.pool, name);
 }
 
-/* The cause of the hole before an item: inside the chunk its table says, before the chunk the view. */
+/* The cause of the hole before an item: inside the chunk its table says, before the chunk the view.
+ */
 static uint8_t cause_before(struct retrieve *r, size_t item)
 {
 	uint8_t cause = r->items[item].gap_cause;
@@ -97,14 +103,17 @@ static uint8_t cause_before(struct retrieve *r, size_t item)
 		else
 			high = middle;
 	}
-	return low < r->view->gap_count && r->view->gaps[low].to.us <= start_us + 1000 ? r->view->gaps[low].cause : GAP_NONE;
+	return low < r->view->gap_count && r->view->gaps[low].to.us <= start_us + 1000
+		       ? r->view->gaps[low].cause
+		       : GAP_NONE;
 }
 
 static void send_init(struct retrieve *r, struct buf *init)
 {
 	if (!init || r->init == init)
 		return;
-	bool same = r->init && r->init->len == init->len && memcmp(r->init->data, init->data, init->len) == 0;
+	bool same = r->init && r->init->len == init->len &&
+		    memcmp(r->init->data, init->data, init->len) == 0;
 	buf_unref(&r->init);
 	r->init = buf_ref(init);
 	if (same)
@@ -115,8 +124,10 @@ static void send_init(struct retrieve *r, struct buf *init)
 	slice_drop(&body);
 }
 
-/* What a whole steppe-frag box would have said, from the table, for a fragment whose own is damaged. */
-static void header_from_table(const struct retrieve *r, size_t item, struct fragment_header *ret_header)
+/* What a whole steppe-frag box would have said, from the table, for a fragment whose own is
+ * damaged. */
+static void header_from_table(
+	const struct retrieve *r, size_t item, struct fragment_header *ret_header)
 {
 	const struct retrieve_chunk *c = chunk_of(r, item);
 	const struct chunk_table *t = table_of(c);
@@ -136,7 +147,8 @@ static void header_from_table(const struct retrieve *r, size_t item, struct frag
 }
 
 /* Judges an item's bytes in a read that came: whole and unchanged, or not. */
-static bool judge(const struct retrieve *r, const struct retrieve_read *slot, size_t item, struct fragment_header *ret_header)
+static bool judge(const struct retrieve *r, const struct retrieve_read *slot, size_t item,
+	struct fragment_header *ret_header)
 {
 	const struct table_fragment *f = fragment_of(r, item);
 	uint64_t box = f->offset - CHUNK_FRAG_BOX - slot->offset;
@@ -147,10 +159,12 @@ static bool judge(const struct retrieve *r, const struct retrieve_read *slot, si
 	const uint8_t *at = slot->read.body->data + box;
 	if (chunk_frag_parse(at, CHUNK_FRAG_BOX, ret_header, &receipt, &cause))
 		return false;
-	if (ret_header->seq != f->seq || ret_header->body_len != f->body_len || ret_header->prefix_len != f->prefix_len)
+	if (ret_header->seq != f->seq || ret_header->body_len != f->body_len ||
+		ret_header->prefix_len != f->prefix_len)
 		return false;
 	at += CHUNK_FRAG_BOX;
-	return !(r->items[item].prefix_only ? fragment_check_prefix_crc(ret_header, at) : fragment_check_crc(ret_header, at));
+	return !(r->items[item].prefix_only ? fragment_check_prefix_crc(ret_header, at)
+					    : fragment_check_crc(ret_header, at));
 }
 
 static void send_item(struct retrieve *r, struct retrieve_read *slot, size_t item)
@@ -171,7 +185,8 @@ static void send_item(struct retrieve *r, struct retrieve_read *slot, size_t ite
 	message.damaged = !whole;
 	struct slice body = {0};
 	if (whole) {
-		body = slice_of(slot->read.body, fragment_of(r, item)->offset - slot->offset, wanted_len(r, item));
+		body = slice_of(slot->read.body, fragment_of(r, item)->offset - slot->offset,
+			wanted_len(r, item));
 	} else {
 		metrics_add(METRIC_DAMAGED_FRAGMENTS, 1);
 	}
@@ -191,7 +206,8 @@ static void send_item(struct retrieve *r, struct retrieve_read *slot, size_t ite
 	}
 }
 
-/* The chunk has gone since the view was made: the index says what became of it. Looked at once; then what is gone is gone. */
+/* The chunk has gone since the view was made: the index says what became of it. Looked at once;
+ * then what is gone is gone. */
 static bool look_again(struct retrieve *r, const struct retrieve_read *slot)
 {
 	if (slot->read.status != -ENOENT || r->reviewed)
@@ -207,7 +223,8 @@ static bool look_again(struct retrieve *r, const struct retrieve_read *slot)
 
 static bool may_send(const struct retrieve *r)
 {
-	return r->request.conn && r->sent_bytes < r->credit && !channel_is_full(r->request.conn->ch);
+	return r->request.conn && r->sent_bytes < r->credit &&
+	       !channel_is_full(r->request.conn->ch);
 }
 
 void retrieve_send(struct retrieve *r)
@@ -223,7 +240,8 @@ void retrieve_send(struct retrieve *r)
 			break;
 		if (look_again(r, slot))
 			return;
-		if (slot->read.status && slot->read.status != -ENOENT && slot->read.status != ERR_CHECKSUM) {
+		if (slot->read.status && slot->read.status != -ENOENT &&
+			slot->read.status != ERR_CHECKSUM) {
 			retrieve_finish(r, refusal_of_error(slot->read.status));
 			return;
 		}

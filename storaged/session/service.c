@@ -30,7 +30,8 @@ static const struct {
 	{FRAME_FSCK, ROLE_ADMIN, admin_fsck},
 };
 
-/* Frames that go on with something: when it has just ended here they are still under way, and mean nothing. */
+/* Frames that go on with something: when it has just ended here they are still under way, and mean
+ * nothing. */
 static bool is_late(uint8_t type)
 {
 	switch (type) {
@@ -53,7 +54,8 @@ void dispatch(struct conn *conn, const struct frame *frame)
 		if (beginnings[i].type != type)
 			continue;
 		if (!stream)
-			conn_refuse(conn, stream, REFUSAL_PROTOCOL, "a request needs a number other than 0");
+			conn_refuse(conn, stream, REFUSAL_PROTOCOL,
+				"a request needs a number other than 0");
 		else if (!(beginnings[i].roles & conn->ch->identity.roles))
 			conn_refuse(conn, stream, REFUSAL_ROLE, NULL);
 		else
@@ -103,7 +105,7 @@ void service_stop_recording(struct service *s)
 
 void service_close_channels(struct service *s)
 {
-	list_each(node, &s->conns)
+	list_each (node, &s->conns)
 		channel_close(list_entry(node, struct conn, node)->ch);
 }
 

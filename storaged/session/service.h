@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a connection may ask of this daemon, on one loop: it judges roles, starts the machine each first frame asks for (ingest,
- * looking, retrieve, snapshot, admin) and hands later frames of the same number to it. Knows no sockets: a channel comes from
- * a TLS link, from another loop (relay.h) or from the simulator. Loop thread only. */
+/* What a connection may ask of this daemon, on one loop: it judges roles, starts the machine each
+ * first frame asks for (ingest, looking, retrieve, snapshot, admin) and hands later frames of the
+ * same number to it. Knows no sockets: a channel comes from a TLS link, from another loop (relay.h)
+ * or from the simulator. Loop thread only. */
 #pragma once
 
 #include "base/list.h"
@@ -14,11 +15,12 @@
 
 struct service;
 
-/* A question about the whole daemon. `reply` is valid during done(), which comes once, later, on the asking loop; NULL: no memory. */
+/* A question about the whole daemon. `reply` is valid during done(), which comes once, later, on
+ * the asking loop; NULL: no memory. */
 struct admin_status {
 	void (*done)(struct admin_status *req, const Steppe__Wire__StatusReply *reply);
-	struct loop *loop; /* of the asker */
-	bool streams;      /* each stream too */
+	struct loop *loop;     /* of the asker */
+	bool streams;          /* each stream too */
 	struct loop_task task; /* private */
 };
 
@@ -28,10 +30,10 @@ struct service_config {
 	struct keeper *keeper;
 	struct reader *reader;
 	struct catalog *catalog;
-	struct admit *admit;   /* shared by all loops */
-	const char *node;      /* borrowed, like all pointers here, for the service's life */
-	uint8_t loop_index;    /* goes into snapshot ids, so that later reads find their loop */
-	bool any_camera;       /* record cameras that nobody registered */
+	struct admit *admit; /* shared by all loops */
+	const char *node;    /* borrowed, like all pointers here, for the service's life */
+	uint8_t loop_index;  /* goes into snapshot ids, so that later reads find their loop */
+	bool any_camera;     /* record cameras that nobody registered */
 	/* Gathers the whole daemon's state for STATUS (server.c); NULL: refused. */
 	void (*status)(void *owner, struct admin_status *req);
 	void *owner;
@@ -40,14 +42,18 @@ int service_new(const struct service_config *config, struct service **ret_servic
 /* Every connection must have ended before. */
 void service_free(struct service **service);
 
-/* The user for a channel whose identity is known: its frames are served from now on; NULL when memory is short. */
+/* The user for a channel whose identity is known: its frames are served from now on; NULL when
+ * memory is short. */
 struct channel_user *service_accept(struct service *s, struct channel *ch);
 
-/* Refuses new recordings and ends those under way with STOPPING; reads go on. Then every channel is closed. */
+/* Refuses new recordings and ends those under way with STOPPING; reads go on. Then every channel is
+ * closed. */
 void service_stop_recording(struct service *s);
 void service_close_channels(struct service *s);
 unsigned service_connections(const struct service *s);
 
 /* For status: each stream being recorded through this service. */
 void service_each_recorder(struct service *s,
-	void (*each)(void *user, const char *stream, const char *recorder, uint64_t bytes_per_second), void *user);
+	void (*each)(
+		void *user, const char *stream, const char *recorder, uint64_t bytes_per_second),
+	void *user);

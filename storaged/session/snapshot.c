@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Snapshots: what a window is made of at one instant, kept for ten minutes so that a clip's bytes never change. Making one sends the
- * chunks' tables; later READs name chunks by their place in it. It lives in this daemon's memory alone. */
+/* Snapshots: what a window is made of at one instant, kept for ten minutes so that a clip's bytes
+ * never change. Making one sends the chunks' tables; later READs name chunks by their place in it.
+ * It lives in this daemon's memory alone. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +40,7 @@ static void drop(struct service *s, struct snapshot *snapshot)
 
 void snapshot_drop_all(struct service *s)
 {
-	list_each_safe(node, &s->snapshots)
+	list_each_safe (node, &s->snapshots)
 		drop(s, list_entry(node, struct snapshot, node));
 }
 
@@ -55,7 +56,8 @@ static void on_timer(struct loop_timer *timer)
 		drop(s, oldest);
 	}
 	if (!list_empty(&s->snapshots))
-		(void)loop_timer_start(s->config.loop, timer, 10 * NS_PER_SECOND); /* without it they go at the limit */
+		(void)loop_timer_start(s->config.loop, timer,
+			10 * NS_PER_SECOND); /* without it they go at the limit */
 }
 
 static void keep(struct service *s, struct snapshot *snapshot)
@@ -72,7 +74,7 @@ static void keep(struct service *s, struct snapshot *snapshot)
 
 static struct snapshot *find(struct service *s, const ProtobufCBinaryData *id)
 {
-	list_each(node, &s->snapshots) {
+	list_each (node, &s->snapshots) {
 		struct snapshot *snapshot = list_entry(node, struct snapshot, node);
 		if (id->len == sizeof(snapshot->id) && memcmp(id->data, snapshot->id, id->len) == 0)
 			return snapshot;
@@ -80,7 +82,9 @@ static struct snapshot *find(struct service *s, const ProtobufCBinaryData *id)
 	return NULL;
 }
 
-/* --- making one -------------------------------------------------------------------------------------------------------------- */
+/* --- making one
+ * --------------------------------------------------------------------------------------------------------------
+ */
 
 struct making {
 	struct request request;
@@ -104,7 +108,8 @@ static void finish(struct making *m)
 	free(m);
 }
 
-static int send_chunk(struct making *m, const struct chunk_table *table, struct buf *init, const struct chunk_seal *seal)
+static int send_chunk(struct making *m, const struct chunk_table *table, struct buf *init,
+	const struct chunk_seal *seal)
 {
 	const struct view_chunk *c = &m->view->chunks[m->next];
 	char name[STORE_NAME_MAX + 1];
@@ -124,7 +129,8 @@ static int send_chunk(struct making *m, const struct chunk_table *table, struct 
 	if (seal) {
 		memcpy(digests[0], seal->previous_digest, DIGEST_SIZE);
 		memcpy(digests[1], seal->digest, DIGEST_SIZE);
-		message.previous_digest = (ProtobufCBinaryData){.len = DIGEST_SIZE, .data = digests[0]};
+		message.previous_digest =
+			(ProtobufCBinaryData){.len = DIGEST_SIZE, .data = digests[0]};
 		message.digest = (ProtobufCBinaryData){.len = DIGEST_SIZE, .data = digests[1]};
 	}
 	struct slice body[] = {slice_of(init, 0, init->len), slice_of(encoded, 0, encoded->len)};
@@ -132,8 +138,8 @@ static int send_chunk(struct making *m, const struct chunk_table *table, struct 
 	slice_drop(&body[0]);
 	slice_drop(&body[1]);
 	buf_unref(&encoded);
-	m->snapshot->chunks[m->snapshot->count++] =
-		(struct snapshot_chunk){.id = c->record.chunk, .pool = c->record.pool, .len = c->record.bytes};
+	m->snapshot->chunks[m->snapshot->count++] = (struct snapshot_chunk){
+		.id = c->record.chunk, .pool = c->record.pool, .len = c->record.bytes};
 	return 0;
 }
 
@@ -157,7 +163,8 @@ static void send_end(struct making *m)
 		}
 		message.n_gaps = m->view->gap_count;
 		message.gaps = pointers;
-		message.id = (ProtobufCBinaryData){.len = sizeof(snapshot->id), .data = snapshot->id};
+		message.id =
+			(ProtobufCBinaryData){.len = sizeof(snapshot->id), .data = snapshot->id};
 		message.chunks = (uint32_t)snapshot->count;
 		message.expires_us = snapshot->expires.us;
 		request_send(&m->request, FRAME_SNAPSHOT_END, &message.base, NULL, 0);
@@ -177,13 +184,15 @@ static void on_table(struct reader_table *table)
 	struct making *m = container_of(table, struct making, table);
 	m->busy = false;
 	if (table->status) {
-		int refusal = table->status == -ENOENT ? REFUSAL_GONE : refusal_of_error(table->status);
+		int refusal =
+			table->status == -ENOENT ? REFUSAL_GONE : refusal_of_error(table->status);
 		request_refuse(&m->request, refusal, 0, NULL);
 		finish(m);
 		return;
 	}
 	bool sealed = m->view->chunks[m->next].record.seal_offset != 0;
-	int rc = m->gone ? -ECANCELED : send_chunk(m, table->table, table->init, sealed ? &table->seal : NULL);
+	int rc = m->gone ? -ECANCELED
+			 : send_chunk(m, table->table, table->init, sealed ? &table->seal : NULL);
 	reader_table_release(m->service->config.reader, table);
 	if (rc) {
 		request_refuse(&m->request, refusal_of_error(rc), 0, NULL);
@@ -194,7 +203,8 @@ static void on_table(struct reader_table *table)
 	go_on(m);
 }
 
-/* Sends chunk after chunk; those that must be read come one at a time, and a full queue waits for drained(). */
+/* Sends chunk after chunk; those that must be read come one at a time, and a full queue waits for
+ * drained(). */
 static void go_on(struct making *m)
 {
 	while (m->next < m->view->chunk_count && m->request.conn) {
@@ -223,7 +233,8 @@ static void go_on(struct making *m)
 static struct snapshot *snapshot_new(struct making *m)
 {
 	struct service *s = m->service;
-	struct snapshot *snapshot = calloc(1, sizeof(*snapshot) + m->view->chunk_count * sizeof(snapshot->chunks[0]));
+	struct snapshot *snapshot =
+		calloc(1, sizeof(*snapshot) + m->view->chunk_count * sizeof(snapshot->chunks[0]));
 	if (!snapshot)
 		return NULL;
 	list_init(&snapshot->node);
@@ -249,8 +260,8 @@ static void on_view(struct owned_view *look)
 	else if (!m->view->exists)
 		request_refuse(&m->request, REFUSAL_UNKNOWN_STREAM, 0, NULL);
 	else if (m->view->chunk_count > CHUNKS_MAX)
-		request_refuse(&m->request, REFUSAL_TOO_LARGE, 0, "the window has more than %d chunks; ask for a shorter one",
-			CHUNKS_MAX);
+		request_refuse(&m->request, REFUSAL_TOO_LARGE, 0,
+			"the window has more than %d chunks; ask for a shorter one", CHUNKS_MAX);
 	else if (!(m->snapshot = snapshot_new(m)))
 		request_refuse(&m->request, REFUSAL_OVERLOAD, 0, NULL);
 	if (m->snapshot)
@@ -293,13 +304,15 @@ static void begin(struct conn *conn, uint32_t stream, const Steppe__Wire__Snapsh
 		return;
 	}
 	char purpose[AUDIT_TEXT], case_id[AUDIT_TEXT];
-	audit(conn, "clip", "stream=%s from_us=%lld to_us=%lld purpose=%s case=%s", ask->stream, (long long)ask->from_us,
-		(long long)ask->to_us, audit_text(purpose, ask->purpose), audit_text(case_id, ask->case_id));
+	audit(conn, "clip", "stream=%s from_us=%lld to_us=%lld purpose=%s case=%s", ask->stream,
+		(long long)ask->from_us, (long long)ask->to_us, audit_text(purpose, ask->purpose),
+		audit_text(case_id, ask->case_id));
 	m->service = conn->service;
 	memcpy(m->stream, ask->stream, strlen(ask->stream) + 1);
 	m->busy = true;
 	m->look.done = on_view;
-	owned_view(m->service, &m->look, m->stream, (struct wall){ask->from_us}, (struct wall){ask->to_us});
+	owned_view(m->service, &m->look, m->stream, (struct wall){ask->from_us},
+		(struct wall){ask->to_us});
 }
 
 void snapshot_begin(struct conn *conn, const struct frame *frame)
@@ -311,7 +324,9 @@ void snapshot_begin(struct conn *conn, const struct frame *frame)
 	steppe__wire__snapshot__free_unpacked(ask, NULL);
 }
 
-/* --- reading one ------------------------------------------------------------------------------------------------------------- */
+/* --- reading one
+ * -------------------------------------------------------------------------------------------------------------
+ */
 
 struct reading {
 	struct request request;
@@ -322,7 +337,8 @@ struct reading {
 	bool gone, started;
 };
 
-/* A peer that asks for more than it takes is held back by its own queue: the read begins when there is room. */
+/* A peer that asks for more than it takes is held back by its own queue: the read begins when there
+ * is room. */
 static void start_reading(struct reading *r)
 {
 	if (r->started || channel_is_full(r->request.conn->ch))
@@ -383,8 +399,10 @@ static void read_range(struct conn *conn, uint32_t stream, const Steppe__Wire__R
 		return;
 	}
 	const struct snapshot_chunk *c = &snapshot->chunks[ask->chunk];
-	if (!ask->length || ask->length > READ_MAX || ask->offset > c->len || ask->length > c->len - ask->offset) {
-		conn_refuse(conn, stream, REFUSAL_PROTOCOL, "a range outside what the snapshot holds");
+	if (!ask->length || ask->length > READ_MAX || ask->offset > c->len ||
+		ask->length > c->len - ask->offset) {
+		conn_refuse(
+			conn, stream, REFUSAL_PROTOCOL, "a range outside what the snapshot holds");
 		return;
 	}
 	struct reading *r = calloc(1, sizeof(*r));
@@ -396,7 +414,8 @@ static void read_range(struct conn *conn, uint32_t stream, const Steppe__Wire__R
 	r->service = conn->service;
 	r->pool = c->pool;
 	chunk_name(r->name, snapshot->stream, &c->id);
-	r->read = (struct store_read){.done = on_read, .want_body = true, .offset = ask->offset, .len = ask->length};
+	r->read = (struct store_read){
+		.done = on_read, .want_body = true, .offset = ask->offset, .len = ask->length};
 	start_reading(r);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The live edge: a fetch that follows keeps the stream's writer and looks again whenever more became durable. */
+/* The live edge: a fetch that follows keeps the stream's writer and looks again whenever more
+ * became durable. */
 #include "storaged/session/retrieve.h"
 
 #include <errno.h>
@@ -29,7 +30,8 @@ static void on_taken(struct keeper_take *take)
 	if (retrieve_operation_ended(r))
 		return;
 	if (!taken) {
-		retrieve_finish(r, take->status == -ENOENT ? REFUSAL_UNKNOWN_STREAM : -take->status);
+		retrieve_finish(
+			r, take->status == -ENOENT ? REFUSAL_UNKNOWN_STREAM : -take->status);
 		return;
 	}
 	r->watching = true;
@@ -68,8 +70,10 @@ void tail_window(const struct retrieve *r, struct wall *ret_from, struct wall *r
 		if (!open[i].table || !open[i].durable_fragments)
 			continue;
 		const struct table_fragment *first = &open[i].table->fragments[0];
-		const struct table_fragment *last = &open[i].table->fragments[open[i].durable_fragments - 1];
-		/* a clock that stepped back has put what is new before what was sent; one that runs ahead, after tomorrow */
+		const struct table_fragment *last =
+			&open[i].table->fragments[open[i].durable_fragments - 1];
+		/* a clock that stepped back has put what is new before what was sent; one that runs
+		 * ahead, after tomorrow */
 		if (r->cursor.any && first->capture.us < from.us)
 			from = first->capture;
 		if (last->capture.us + last->duration_us >= to.us)
