@@ -314,6 +314,11 @@ int store_backend_open(
 	return ERR_CONFIG;
 }
 
+int store_backend_health(struct store_backend *backend, char *why, size_t why_size)
+{
+	return backend->ops->health ? backend->ops->health(backend, why, why_size) : 0;
+}
+
 struct store *store_new(struct store_backend *backend, struct loop *loop)
 {
 	return backend->ops->store_new(backend, loop);

@@ -162,6 +162,9 @@ struct store_backend;
  * On failure returns a negative code and writes words for a person to `why` (what to do included).
  * -EBUSY: another daemon has the directory. ERR_CONFIG: the url. */
 int store_backend_open(const char *url, struct store_backend **ret_backend, char *why, size_t why_size);
+/* 0 while requests reach what is stored; else a negative code, and words for a person in `why`. From any thread. A store
+ * that is cut off finds back by itself; requests meanwhile end with -ETIMEDOUT or ERR_UNKNOWN. */
+int store_backend_health(struct store_backend *backend, char *why, size_t why_size);
 /* A store for use on `loop`, or NULL when memory is short. */
 struct store *store_new(struct store_backend *backend, struct loop *loop);
 /* Stops `s`: what was not submitted completes with -ECANCELED, what was completes as it will; then closed() runs on the

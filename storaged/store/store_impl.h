@@ -11,6 +11,8 @@ struct store_backend_ops {
 	 * is short. */
 	struct store *(*store_new)(struct store_backend *backend, struct loop *loop);
 	void (*close)(struct store_backend *backend); /* frees it, blocking */
+	/* As store_backend_health; NULL for a store that is always there. */
+	int (*health)(struct store_backend *backend, char *why, size_t why_size);
 };
 struct store_backend {
 	const struct store_backend_ops *ops;
