@@ -45,6 +45,9 @@ struct channel_user {
 struct channel_ops {
 	int (*send)(struct channel *, uint8_t type, uint32_t stream, const ProtobufCMessage *meta, const struct slice *body,
 		size_t body_count);
+	/* the same with the meta packed already */
+	int (*send_packed)(struct channel *, uint8_t type, uint32_t stream, const void *meta, size_t meta_len,
+		const struct slice *body, size_t body_count);
 	void (*pause)(struct channel *, bool paused);
 	void (*close)(struct channel *);
 };
@@ -65,6 +68,13 @@ static inline int channel_send(struct channel *ch, uint8_t type, uint32_t stream
 	const struct slice *body, size_t body_count)
 {
 	return ch->ops->send(ch, type, stream, meta, body, body_count);
+}
+
+/* The same for a meta part that was packed elsewhere: how a frame is handed on. Copies it. */
+static inline int channel_send_packed(struct channel *ch, uint8_t type, uint32_t stream, const void *meta, size_t meta_len,
+	const struct slice *body, size_t body_count)
+{
+	return ch->ops->send_packed(ch, type, stream, meta, meta_len, body, body_count);
 }
 
 static inline bool channel_is_full(const struct channel *ch)

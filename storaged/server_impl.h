@@ -27,7 +27,6 @@ struct server_loop {
 	struct keeper *keeper;
 	struct reader *reader;
 	struct catalog *catalog;
-	struct service *service;
 	struct link_listener *listener;
 	struct loop_timer tick;
 	struct loop_task stop, stopped; /* of stopping, step by step */
@@ -48,6 +47,8 @@ struct server {
 	int64_t started_us;
 	struct cluster_open cluster;
 	struct server_loop loops[LOOPS_MAX];
+	struct service *services[LOOPS_MAX]; /* each slot is its loop's own */
+	struct loop *loop_of[LOOPS_MAX];
 	unsigned loop_count;
 	/* loop 0 */
 	struct store_space space;

@@ -16,16 +16,16 @@
 #define LINGER_NS   (6 * NS_PER_SECOND) /* for channels to end by themselves */
 #define LINGER_STEP (20 * NS_PER_MS)
 
-static struct server_loop *of_listener(void *owner)
+static struct service **service_slot(struct server_loop *l)
 {
-	return owner;
+	return &l->server->services[l->index];
 }
 
 static struct channel_user *on_accepted(
 	struct link_listener *listener, void *owner, struct channel *ch)
 {
 	(void)listener;
-	return service_accept(of_listener(owner)->service, ch);
+	return service_accept(*service_slot(owner), ch);
 }
 
 static void on_failed(
@@ -80,6 +80,7 @@ int server_loop_init(struct server *server, unsigned index, char *why, size_t wh
 		return rc;
 	}
 	server->loop_count = index + 1;
+	server->loop_of[index] = &l->uv.loop;
 	l->store = store_new(server->backend, &l->uv.loop);
 	if (!l->store) {
 		snprintf(why, why_size, "not enough memory");
@@ -118,11 +119,14 @@ static int make_rooms(struct server_loop *l)
 		.admit = &server->admit,
 		.node = c->node,
 		.loop_index = l->index,
+		.peer_count = server->loop_count,
+		.peers = server->services,
+		.peer_loops = server->loop_of,
 		.any_camera = c->any_camera,
 		.status = server_status,
 		.owner = server,
 	};
-	return rc ? rc : service_new(&service, &l->service);
+	return rc ? rc : service_new(&service, service_slot(l));
 }
 
 int server_loop_start(struct server_loop *l, char *why, size_t why_size)
@@ -165,7 +169,7 @@ static void on_catalog_closed(struct loop_task *task)
 {
 	struct server_loop *l = container_of(task, struct server_loop, stopped);
 	count(l);
-	service_free(&l->service);
+	service_free(service_slot(l));
 	task->run = on_store_closed;
 	store_free(&l->store, task);
 }
@@ -194,10 +198,11 @@ static void on_linger(struct loop_timer *timer)
 {
 	struct server_loop *l = container_of(timer, struct server_loop, tick);
 	bool waited = loop_now(&l->uv.loop).ns - l->stop_began.ns > LINGER_NS;
-	if (waited && service_connections(l->service))
-		log_warn("stopping with %u connections open", service_connections(l->service));
+	if (waited && service_connections(*service_slot(l)))
+		log_warn(
+			"stopping with %u connections open", service_connections(*service_slot(l)));
 	/* without memory for a timer there is no waiting */
-	if (!service_connections(l->service) || waited ||
+	if (!service_connections(*service_slot(l)) || waited ||
 		loop_timer_start(&l->uv.loop, timer, LINGER_STEP))
 		stop_keeper(l);
 }
@@ -205,8 +210,8 @@ static void on_linger(struct loop_timer *timer)
 static void on_listener_closed(struct loop_task *task)
 {
 	struct server_loop *l = container_of(task, struct server_loop, stopped);
-	service_stop_recording(l->service);
-	service_close_channels(l->service);
+	service_stop_recording(*service_slot(l));
+	service_close_channels(*service_slot(l));
 	l->stop_began = loop_now(&l->uv.loop);
 	l->tick.fire = on_linger;
 	on_linger(&l->tick);
@@ -252,7 +257,7 @@ void server_loop_fini(struct server_loop *l)
 		catalog_free(&l->catalog, &l->stopped);
 		run_until_closed(l);
 	}
-	service_free(&l->service);
+	service_free(service_slot(l));
 	if (l->store) {
 		store_free(&l->store, &l->stopped);
 		run_until_closed(l);

@@ -155,7 +155,7 @@ static void on_part(struct loop_task *task)
 		keeper_each(p->loop->keeper, add_writer, p);
 		if (p->count)
 			qsort(p->rows, p->count, sizeof(*p->rows), by_stream);
-		service_each_recorder(p->loop->service, add_recorder, p);
+		service_each_recorder(g->server->services[p->loop->index], add_recorder, p);
 	}
 	if (atomic_fetch_sub(&g->left, 1) == 1)
 		loop_post(g->req->loop, &g->answer);

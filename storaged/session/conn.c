@@ -10,6 +10,7 @@
 #include "storaged/metrics.h"
 #include "storaged/session/dispatch.h"
 #include "storaged/session/machines.h"
+#include "storaged/session/relay.h"
 
 #define BUCKETS_FIRST 16
 #define REQUESTS_MAX  16384 /* of one connection */
@@ -20,7 +21,7 @@ static struct list *bucket_of(struct conn *conn, uint32_t stream)
 	return &conn->buckets[(stream * UINT32_C(2654435761)) >> 7 & (conn->bucket_count - 1)];
 }
 
-static struct request *find(struct conn *conn, uint32_t stream)
+struct request *conn_find(struct conn *conn, uint32_t stream)
 {
 	struct list *bucket = bucket_of(conn, stream);
 	list_each (node, bucket) {
@@ -56,7 +57,7 @@ static void on_frame(struct channel *ch, struct channel_user *user, const struct
 {
 	(void)ch;
 	struct conn *conn = container_of(user, struct conn, user);
-	struct request *req = find(conn, frame->header.stream);
+	struct request *req = conn_find(conn, frame->header.stream);
 	if (frame->header.type == FRAME_STOP) {
 		if (req) {
 			request_detach(req);
@@ -80,6 +81,7 @@ static void on_ready(struct channel *ch, struct channel_user *user, const Steppe
 static void on_drained(struct channel *ch, struct channel_user *user)
 {
 	struct conn *conn = container_of(user, struct conn, user);
+	relay_drained(conn);
 	/* a request that answers may detach itself, so the walk keeps the next one by hand; it
 	 * stops when the queue is full again */
 	for (uint32_t i = 0; i < conn->bucket_count && !channel_is_full(ch); i++) {
@@ -97,6 +99,7 @@ static void on_closed(struct channel *ch, struct channel_user *user, int status,
 	if (status)
 		log_info("connection ended peer=%s address=%s err=%d why=\"%s\"", ch->identity.name,
 			ch->identity.address, status, words ? words : err_text(status));
+	conn->ended = true;
 	for (uint32_t i = 0; i < conn->bucket_count; i++) {
 		while (!list_empty(&conn->buckets[i])) {
 			struct request *req =
@@ -105,9 +108,11 @@ static void on_closed(struct channel *ch, struct channel_user *user, int status,
 			req->ops->gone(req);
 		}
 	}
+	relay_closed(conn);
+	if (conn->counted)
+		metrics_gauge_add(METRIC_CONNECTIONS, -1);
 	list_remove(&conn->node);
 	conn->service->conn_count--;
-	metrics_gauge_add(METRIC_CONNECTIONS, -1);
 	free(conn->buckets);
 	free(conn);
 }
@@ -129,9 +134,9 @@ int conn_new(struct service *s, struct channel *ch, struct conn **ret_conn)
 		free(conn);
 		return -ENOMEM;
 	}
+	list_init(&conn->relays);
 	list_append(&s->conns, &conn->node);
 	s->conn_count++;
-	metrics_gauge_add(METRIC_CONNECTIONS, 1);
 	*ret_conn = conn;
 	return 0;
 }

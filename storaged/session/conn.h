@@ -38,7 +38,13 @@ struct conn {
 	struct list *buckets;  /* of requests by number */
 	uint32_t bucket_count; /* a power of two */
 	uint32_t request_count;
+	struct list relays; /* to other loops */
+	bool ended;         /* the channel has closed */
+	bool counted;       /* among the daemon's connections: relays are not */
 };
+
+/* The request under a number, or NULL. */
+struct request *conn_find(struct conn *conn, uint32_t stream);
 
 /* Prepares a connection for `ch`; frames that begin something go to service_dispatch. 0 or -ENOMEM.
  */

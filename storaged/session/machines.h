@@ -15,7 +15,8 @@ struct service {
 	struct list snapshots; /* oldest first */
 	unsigned snapshot_count;
 	struct loop_timer snapshot_timer;
-	bool stopping;
+	bool stopping; /* no new recordings */
+	bool closing;  /* nothing new at all */
 };
 
 void ingest_begin(struct conn *conn, const struct frame *frame);

@@ -4,8 +4,11 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "storaged/metrics.h"
 #include "storaged/session/dispatch.h"
 #include "storaged/session/machines.h"
+#include "storaged/session/relay.h"
+#include "storaged/session/route.h"
 
 #define ANY_ROLE  (ROLE_NODE | ROLE_RECORDER | ROLE_INVESTIGATOR | ROLE_ADMIN)
 #define MAY_LOOK  (ROLE_INVESTIGATOR | ROLE_ADMIN)
@@ -46,6 +49,22 @@ static bool is_late(uint8_t type)
 	}
 }
 
+/* On the loop that the stream is pinned to. */
+static void begin(struct conn *conn, const struct frame *frame,
+	void (*machine)(struct conn *conn, const struct frame *frame))
+{
+	struct service *s = conn->service;
+	if (s->closing) {
+		conn_refuse(conn, frame->header.stream, REFUSAL_STOPPING, NULL);
+		return;
+	}
+	unsigned target = route(s, frame);
+	if (target == s->config.loop_index)
+		machine(conn, frame);
+	else
+		relay_begin(conn, frame, target);
+}
+
 void dispatch(struct conn *conn, const struct frame *frame)
 {
 	uint8_t type = frame->header.type;
@@ -59,7 +78,7 @@ void dispatch(struct conn *conn, const struct frame *frame)
 		else if (!(beginnings[i].roles & conn->ch->identity.roles))
 			conn_refuse(conn, stream, REFUSAL_ROLE, NULL);
 		else
-			beginnings[i].begin(conn, frame);
+			begin(conn, frame, beginnings[i].begin);
 		return;
 	}
 	if (!is_late(type))
@@ -94,7 +113,11 @@ void service_free(struct service **service)
 struct channel_user *service_accept(struct service *s, struct channel *ch)
 {
 	struct conn *conn;
-	return conn_new(s, ch, &conn) ? NULL : &conn->user;
+	if (conn_new(s, ch, &conn))
+		return NULL;
+	conn->counted = true;
+	metrics_gauge_add(METRIC_CONNECTIONS, 1);
+	return &conn->user;
 }
 
 void service_stop_recording(struct service *s)

@@ -32,8 +32,14 @@ struct service_config {
 	struct catalog *catalog;
 	struct admit *admit; /* shared by all loops */
 	const char *node;    /* borrowed, like all pointers here, for the service's life */
-	uint8_t loop_index;  /* goes into snapshot ids, so that later reads find their loop */
-	bool any_camera;     /* record cameras that nobody registered */
+	/* Streams are pinned to loops: all loops' services and loops by index, this one's among
+	 * them. A slot of `peers` is read on its own loop alone, and is NULL once that service has
+	 * gone. */
+	uint8_t loop_index;
+	unsigned peer_count; /* 0 or 1: there is no other */
+	struct service *const *peers;
+	struct loop *const *peer_loops;
+	bool any_camera; /* record cameras that nobody registered */
 	/* Gathers the whole daemon's state for STATUS (server.c); NULL: refused. */
 	void (*status)(void *owner, struct admin_status *req);
 	void *owner;
