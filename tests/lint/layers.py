@@ -31,7 +31,7 @@ EXTRA = {
 }
 # A library's header may be included by these files alone.
 ONLY = {
-    r"rados/": r"storaged/store/store_rados\w*\.[ch]|tests/.*",
+    r"rados/": r"storaged/store/(store_rados|ceph_)\w*\.[ch]|tests/.*",
     r"lmdb\.h": r"storaged/store/local_\w+\.[ch]|storaged/store/store_local\w*\.[ch]|tests/.*",
     r"openssl/": r"proto/tls\w*\.[ch]|proto/digest\.c|proto/pki\w*\.[ch]|tests/.*",
     r"lz4": r"proto/table\w*\.c|tests/.*",
