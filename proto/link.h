@@ -16,6 +16,13 @@ struct tls_files {
 };
 /* Loads; on failure words for a person in `why`. Gives an object with one reference. */
 int tls_identity_load(const struct tls_files *files, struct tls_identity **ret_identity, char *why, size_t why_size);
+/* What the own certificate says: whether it is still good is the peers' to judge, to warn in time is the caller's. */
+struct tls_own {
+	char name[128];
+	unsigned roles;
+	struct wall ends;
+};
+void tls_identity_own(const struct tls_identity *id, struct tls_own *ret_own);
 struct tls_identity *tls_identity_ref(struct tls_identity *id);
 void tls_identity_unref(struct tls_identity **id);
 
@@ -47,6 +54,7 @@ struct link_listener_config {
 	struct link_options options;
 	unsigned handshakes_max; /* at once; more wait in the kernel's backlog; 0: 256 */
 	unsigned channels_max;   /* 0: 10,000; more are closed at once */
+	bool join; /* share the address with listeners of this process on other loops; otherwise one in use is -EADDRINUSE */
 	/* A peer passed TLS and greeting. Returns the user for the new channel (ready() follows), or NULL to close it. */
 	struct channel_user *(*accepted)(struct link_listener *l, void *owner, struct channel *ch);
 	void (*failed)(struct link_listener *l, void *owner, const char *peer, const char *words); /* handshake refused: count, log */
@@ -59,5 +67,12 @@ int link_listen(struct loop_uv *loop, const char *address, const struct link_lis
 const char *link_listener_address(const struct link_listener *l);
 /* New handshakes use `id` from now on. Loop thread. */
 void link_listener_set_identity(struct link_listener *l, struct tls_identity *id);
-/* Stops accepting; channels go on. closed() when the socket is released. */
+struct link_listener_counts {
+	uint64_t accepted; /* passed TLS and greeting */
+	uint64_t resumed;  /* of these without a full handshake */
+	uint64_t failed;   /* told to failed() */
+	unsigned handshakes, channels; /* now */
+};
+struct link_listener_counts link_listener_counts(const struct link_listener *l);
+/* Stops accepting; links that have not greeted yet end, channels go on. closed() when the socket is released. */
 void link_listener_free(struct link_listener **l, struct loop_task *closed);
