@@ -119,17 +119,20 @@ void link_end(struct link *l, int status, const char *words)
 	list_remove(&l->read_task.node);
 	list_remove(&l->write_task.node);
 	link_dial_free(&l->dial);
-	link_socket_free(&l->socket);
 	link_drop_queue(l);
 	link_listener_gone(l);
-	loop_defer(&l->loop->loop, &l->end_task);
+	/* a link without a user goes with its socket: nobody would know to turn the loop until a task has run */
+	if (l->ch.user)
+		loop_defer(&l->loop->loop, &l->end_task);
+	else
+		l->socket->last = l;
+	link_socket_free(&l->socket);
 }
 
 static void on_end_task(struct loop_task *task)
 {
 	struct link *l = container_of(task, struct link, end_task);
-	if (l->ch.user)
-		l->ch.user->closed(&l->ch, l->ch.user, l->status, l->words);
+	l->ch.user->closed(&l->ch, l->ch.user, l->status, l->words);
 	link_discard(l);
 }
 

@@ -35,7 +35,10 @@ struct link_socket *link_socket_new(struct link *l, int fd)
 
 static void on_socket_closed(uv_handle_t *handle)
 {
-	free(container_of((uv_poll_t *)handle, struct link_socket, poll));
+	struct link_socket *s = container_of((uv_poll_t *)handle, struct link_socket, poll);
+	if (s->last)
+		link_discard(s->last);
+	free(s);
 }
 
 void link_socket_free(struct link_socket **slot)

@@ -41,6 +41,7 @@ struct link_socket {
 	int fd;
 	int events; /* watched now */
 	struct link *link; /* NULL once released */
+	struct link *last; /* goes with the socket: an ended link of which nobody was told */
 };
 
 /* One frame that waits to be encrypted: header and meta, then the body's slices. */
