@@ -7,6 +7,7 @@
 
 #include <protobuf-c/protobuf-c.h>
 #include <stdbool.h>
+#include <string.h>
 
 #include "base/buf.h"
 #include "proto/frame.h"
@@ -42,12 +43,28 @@ struct channel_user {
 	void (*closed)(struct channel *ch, struct channel_user *user, int status, const char *words);
 };
 
+/* The meta part of a frame to be sent: a message to pack, bytes that were packed elsewhere, or (all zero) none. Borrowed. */
+struct channel_meta {
+	const ProtobufCMessage *message;
+	const void *packed;
+	size_t packed_len;
+};
+static inline size_t channel_meta_len(const struct channel_meta *m)
+{
+	return m->message ? protobuf_c_message_get_packed_size(m->message) : m->packed_len;
+}
+/* Writes its channel_meta_len() bytes. */
+static inline void channel_meta_pack(const struct channel_meta *m, uint8_t *to)
+{
+	if (m->message)
+		protobuf_c_message_pack(m->message, to);
+	else if (m->packed_len)
+		memcpy(to, m->packed, m->packed_len);
+}
+
 struct channel_ops {
-	int (*send)(struct channel *, uint8_t type, uint32_t stream, const ProtobufCMessage *meta, const struct slice *body,
+	int (*send)(struct channel *, uint8_t type, uint32_t stream, const struct channel_meta *meta, const struct slice *body,
 		size_t body_count);
-	/* the same with the meta packed already */
-	int (*send_packed)(struct channel *, uint8_t type, uint32_t stream, const void *meta, size_t meta_len,
-		const struct slice *body, size_t body_count);
 	void (*pause)(struct channel *, bool paused);
 	void (*close)(struct channel *);
 };
@@ -67,14 +84,16 @@ struct channel {
 static inline int channel_send(struct channel *ch, uint8_t type, uint32_t stream, const ProtobufCMessage *meta,
 	const struct slice *body, size_t body_count)
 {
-	return ch->ops->send(ch, type, stream, meta, body, body_count);
+	const struct channel_meta m = {.message = meta};
+	return ch->ops->send(ch, type, stream, &m, body, body_count);
 }
 
-/* The same for a meta part that was packed elsewhere: how a frame is handed on. Copies it. */
+/* The same for a meta part that was packed elsewhere: how a frame is handed on. */
 static inline int channel_send_packed(struct channel *ch, uint8_t type, uint32_t stream, const void *meta, size_t meta_len,
 	const struct slice *body, size_t body_count)
 {
-	return ch->ops->send_packed(ch, type, stream, meta, meta_len, body, body_count);
+	const struct channel_meta m = {.packed = meta, .packed_len = meta_len};
+	return ch->ops->send(ch, type, stream, &m, body, body_count);
 }
 
 static inline bool channel_is_full(const struct channel *ch)

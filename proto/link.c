@@ -121,7 +121,8 @@ void link_end(struct link *l, int status, const char *words)
 	link_dial_free(&l->dial);
 	link_drop_queue(l);
 	link_listener_gone(l);
-	/* a link without a user goes with its socket: nobody would know to turn the loop until a task has run */
+	/* a link without a user goes with its socket: nobody would know to turn the loop until a
+	 * task has run */
 	if (l->ch.user)
 		loop_defer(&l->loop->loop, &l->end_task);
 	else
@@ -166,7 +167,8 @@ static void ping(struct link *l)
 {
 	Steppe__Wire__Ping meta = STEPPE__WIRE__PING__INIT;
 	meta.token = l->unanswered;
-	if (link_queue(l, (struct frame_header){.type = FRAME_PING}, &meta.base, NULL, 0) < 0)
+	if (link_queue(l, (struct frame_header){.type = FRAME_PING},
+		    &(struct channel_meta){.message = &meta.base}, NULL, 0) < 0)
 		link_end(l, -ENOMEM, "memory is short");
 }
 
@@ -232,7 +234,8 @@ void link_secured(struct link *l)
 	hello.format_level = ours->format_level;
 	tls_identify(l->tls, &l->ch.identity);
 	l->state = LINK_GREETING;
-	if (link_queue(l, (struct frame_header){.type = FRAME_HELLO}, &hello.base, NULL, 0) < 0)
+	if (link_queue(l, (struct frame_header){.type = FRAME_HELLO},
+		    &(struct channel_meta){.message = &hello.base}, NULL, 0) < 0)
 		link_end(l, -ENOMEM, "memory is short");
 }
 
@@ -242,7 +245,8 @@ static void refuse(struct link *l, int refusal, int status, const char *words)
 	refused.code = (uint32_t)refusal;
 	refused.reason = (char *)words;
 	/* when memory is too short for the refusal the peer sees the end alone */
-	(void)link_queue(l, (struct frame_header){.type = FRAME_REFUSED}, &refused.base, NULL, 0);
+	(void)link_queue(l, (struct frame_header){.type = FRAME_REFUSED},
+		&(struct channel_meta){.message = &refused.base}, NULL, 0);
 	link_finish(l, status, words);
 }
 
@@ -296,7 +300,7 @@ static void answer_ping(struct link *l, const struct frame *frame)
 	Steppe__Wire__Pong answer = STEPPE__WIRE__PONG__INIT;
 	answer.token = ask->token;
 	steppe__wire__ping__free_unpacked(ask, NULL);
-	int rc = l->ch.ops->send(&l->ch, FRAME_PONG, 0, &answer.base, NULL, 0);
+	int rc = channel_send(&l->ch, FRAME_PONG, 0, &answer.base, NULL, 0);
 	if (rc == -ENOMEM)
 		link_end(l, rc, "memory is short");
 }
@@ -326,10 +330,10 @@ static size_t body_bytes(const struct slice *body, size_t count)
 	return len;
 }
 
-int link_queue(struct link *l, struct frame_header h, const ProtobufCMessage *meta,
+int link_queue(struct link *l, struct frame_header h, const struct channel_meta *meta,
 	const struct slice *body, size_t body_count)
 {
-	size_t meta_len = meta ? protobuf_c_message_get_packed_size(meta) : 0;
+	size_t meta_len = channel_meta_len(meta);
 	size_t body_len = body_bytes(body, body_count);
 	if (meta_len > FRAME_META_MAX || body_len > FRAME_BODY_MAX)
 		return ERR_LIMIT;
@@ -345,8 +349,7 @@ int link_queue(struct link *l, struct frame_header h, const ProtobufCMessage *me
 			buf_ref(body[i].buf);
 	}
 	uint8_t *head = link_frame_head(f);
-	if (meta)
-		protobuf_c_message_pack(meta, head + FRAME_HEADER_SIZE);
+	channel_meta_pack(meta, head + FRAME_HEADER_SIZE);
 	h.meta_len = (uint32_t)meta_len;
 	h.body_len = (uint32_t)body_len;
 	frame_header_encode(&h, head + FRAME_HEADER_SIZE, head);
@@ -362,7 +365,7 @@ int link_queue(struct link *l, struct frame_header h, const ProtobufCMessage *me
 }
 
 static int link_send(struct channel *ch, uint8_t type, uint32_t stream,
-	const ProtobufCMessage *meta, const struct slice *body, size_t body_count)
+	const struct channel_meta *meta, const struct slice *body, size_t body_count)
 {
 	struct link *l = self(ch);
 	if (l->state != LINK_OPEN)

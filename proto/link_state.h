@@ -115,7 +115,7 @@ void link_bad_frame(struct link *l, int rc);
 /* A whole frame is in the reader. */
 void link_take_frame(struct link *l);
 /* Queues a frame of the link's own or of its user. */
-int link_queue(struct link *l, struct frame_header h, const ProtobufCMessage *meta, const struct slice *body,
+int link_queue(struct link *l, struct frame_header h, const struct channel_meta *meta, const struct slice *body,
 	size_t body_count);
 /* All that was queued in CLOSING is with the kernel. */
 void link_all_sent(struct link *l);

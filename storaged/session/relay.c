@@ -113,13 +113,13 @@ static struct relay *of_channel(struct channel *ch)
 
 static void on_far_sent(struct loop_task *task);
 
-static int far_send(struct channel *ch, uint8_t type, uint32_t stream, const ProtobufCMessage *meta,
-	const struct slice *body, size_t body_count)
+static int far_send(struct channel *ch, uint8_t type, uint32_t stream,
+	const struct channel_meta *meta, const struct slice *body, size_t body_count)
 {
 	struct relay *r = of_channel(ch);
 	if (r->closing)
 		return ERR_CLOSED;
-	size_t meta_len = meta ? protobuf_c_message_get_packed_size(meta) : 0, body_len = 0;
+	size_t meta_len = channel_meta_len(meta), body_len = 0;
 	for (size_t i = 0; i < body_count; i++)
 		body_len += body[i].len;
 	if (meta_len > FRAME_META_MAX || body_len > FRAME_BODY_MAX || body_count > SLICES_MAX)
@@ -135,8 +135,7 @@ static int far_send(struct channel *ch, uint8_t type, uint32_t stream, const Pro
 			.meta_len = (uint32_t)meta_len,
 			.body_len = (uint32_t)body_len},
 	};
-	if (meta)
-		protobuf_c_message_pack(meta, m->meta);
+	channel_meta_pack(meta, m->meta);
 	for (size_t i = 0; i < body_count; i++)
 		add_slice(m, &body[i]);
 	ch->queued_bytes += FRAME_HEADER_SIZE + meta_len + body_len;

@@ -40,10 +40,10 @@ static void item_free(struct model_item *i)
 }
 
 /* Packs a frame; 0 or a negative code. */
-static int item_pack(struct frame_header *h, const ProtobufCMessage *meta, const struct slice *body,
-	size_t body_count, struct model_item **ret_item)
+static int item_pack(struct frame_header *h, const struct channel_meta *meta,
+	const struct slice *body, size_t body_count, struct model_item **ret_item)
 {
-	size_t meta_len = meta ? protobuf_c_message_get_packed_size(meta) : 0, body_len = 0;
+	size_t meta_len = channel_meta_len(meta), body_len = 0;
 	for (size_t n = 0; n < body_count; n++)
 		body_len += body[n].len;
 	if (meta_len > FRAME_META_MAX || body_len > FRAME_BODY_MAX)
@@ -53,8 +53,7 @@ static int item_pack(struct frame_header *h, const ProtobufCMessage *meta, const
 		item_free(i);
 		return -ENOMEM;
 	}
-	if (meta)
-		protobuf_c_message_pack(meta, i->head + FRAME_HEADER_SIZE);
+	channel_meta_pack(meta, i->head + FRAME_HEADER_SIZE);
 	h->meta_len = (uint32_t)meta_len;
 	h->body_len = (uint32_t)body_len;
 	frame_header_encode(h, i->head + FRAME_HEADER_SIZE, i->head);
@@ -317,7 +316,7 @@ static void on_arrival(struct loop_timer *timer)
 
 /* --- the user's calls */
 
-static int queue_frame(struct model_end *e, struct frame_header h, const ProtobufCMessage *meta,
+static int queue_frame(struct model_end *e, struct frame_header h, const struct channel_meta *meta,
 	const struct slice *body, size_t body_count)
 {
 	struct model_item *i = NULL;
@@ -346,11 +345,12 @@ int model_end_greet(struct model_end *e)
 	hello.boot_nonce = e->party.boot_nonce;
 	hello.now_us = loop_wall(e->loop).us;
 	hello.format_level = 1;
-	return queue_frame(e, (struct frame_header){.type = FRAME_HELLO}, &hello.base, NULL, 0);
+	return queue_frame(e, (struct frame_header){.type = FRAME_HELLO},
+		&(struct channel_meta){.message = &hello.base}, NULL, 0);
 }
 
 static int model_send(struct channel *ch, uint8_t type, uint32_t stream,
-	const ProtobufCMessage *meta, const struct slice *body, size_t body_count)
+	const struct channel_meta *meta, const struct slice *body, size_t body_count)
 {
 	struct model_end *e = end_of(ch);
 	if (e->state != END_OPEN)
