@@ -66,6 +66,17 @@ static inline uint64_t loop_random(struct loop *loop)
 /* Runs `task` on the loop after the current callback has returned, tasks in the order of deferral. Loop thread only;
  * the task must not be queued already. Borrows it until it runs. */
 void loop_defer(struct loop *loop, struct loop_task *task);
+/* Whether a zeroed or deferred task is queued. */
+static inline bool loop_deferred(const struct loop_task *task)
+{
+	return task->node.next && task->node.next != &task->node;
+}
+/* Afterwards a task that was deferred does not run; harmless when it is zeroed or has run. Loop thread only. */
+static inline void loop_undefer(struct loop_task *task)
+{
+	if (loop_deferred(task))
+		list_remove(&task->node);
+}
 /* The same from any thread. */
 static inline void loop_post(struct loop *loop, struct loop_task *task)
 {

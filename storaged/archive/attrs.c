@@ -21,7 +21,8 @@ int attr_u64_parse(const void *value, size_t len, uint64_t *ret_v)
 		return ERR_FORMAT;
 	for (size_t i = 0; i < len; i++) {
 		char c = text[i];
-		/* upper case is refused: two spellings of one number would compare unequal in a guard */
+		/* upper case is refused: two spellings of one number would compare unequal in a
+		 * guard */
 		if (c >= '0' && c <= '9')
 			v = v << 4 | (uint64_t)(c - '0');
 		else if (c >= 'a' && c <= 'f')
@@ -61,12 +62,14 @@ int chunk_attrs_read(const struct store_read *read, struct chunk_attrs *ret_attr
 		return ERR_FORMAT;
 	size_t len;
 	const char *last = store_read_attr(read, ATTR_LAST, &len);
-	if (len && (len != 2 * ATTR_U64_SIZE || attr_u64_parse(last, ATTR_U64_SIZE, &a.last_session) ||
-			   attr_u64_parse(last + ATTR_U64_SIZE, ATTR_U64_SIZE, &a.last_seq)))
+	if (len &&
+		(len != 2 * ATTR_U64_SIZE || attr_u64_parse(last, ATTR_U64_SIZE, &a.last_session) ||
+			attr_u64_parse(last + ATTR_U64_SIZE, ATTR_U64_SIZE, &a.last_seq)))
 		return ERR_FORMAT;
 	const char *state = store_read_attr(read, ATTR_STATE, &len);
 	a.sealed = len == strlen(ATTR_STATE_SEALED) && !memcmp(state, ATTR_STATE_SEALED, len);
-	if (!a.sealed && (len != strlen(ATTR_STATE_OPEN) || memcmp(state, ATTR_STATE_OPEN, len) != 0))
+	if (!a.sealed &&
+		(len != strlen(ATTR_STATE_OPEN) || memcmp(state, ATTR_STATE_OPEN, len) != 0))
 		return ERR_FORMAT;
 	*ret_attrs = a;
 	return 0;

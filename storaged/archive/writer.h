@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Writes one owned stream: sessions of a recorder in, chunks, head and index out, in the order PROTOCOL's "Record" gives. Made by the
- * keeper once the stream is READY (taken, every intent fenced); knows nothing of connections. Loop thread only. */
+/* Writes one owned stream: sessions of a recorder in, chunks, head and index out, in the order
+ * PROTOCOL's "Record" gives. Made by the keeper once the stream is READY (taken, every intent
+ * fenced); knows nothing of connections. Loop thread only. */
 #pragma once
 
 #include "base/loop.h"
@@ -17,55 +18,65 @@ struct writer_session {
 	/* set by the user before writer_session_open */
 	uint64_t session;
 	uint8_t lane;
-	uint64_t from_seq;          /* lowest number the recorder still holds */
-	/* More is durable, or the lane failed: `failed` is 0 or the refusal the recorder must be told (STORE, FULL, NOT_OWNER, STOPPING...),
-	 * after which the session is closed. Never inside a call on the session. */
+	uint64_t from_seq; /* lowest number the recorder still holds */
+	/* More is durable, or the lane failed: `failed` is 0 or the refusal the recorder must be
+	 * told (STORE, FULL, NOT_OWNER, STOPPING...), after which the session is closed. Never
+	 * inside a call on the session. */
 	void (*progress)(struct writer_session *s, int failed);
 	/* read by the user */
-	uint64_t received;          /* last number taken */
-	uint64_t durable;           /* last number acknowledged as durable */
-	struct wall durable_until;  /* capture end of that */
-	size_t undurable_bytes;     /* taken, not durable: what credit is computed from */
+	uint64_t received;         /* last number taken */
+	uint64_t durable;          /* last number acknowledged as durable */
+	struct wall durable_until; /* capture end of that */
+	size_t undurable_bytes;    /* taken, not durable: what credit is computed from */
 	/* private */
 	struct writer *writer;
 	struct list node;
 	void *impl;
 };
 
-/* Begins or resumes a session: 0 and received = durable = the last durable number (the recorder goes on with the next), or a refusal
- * number as a negative: -(REFUSAL_SESSION_FORGOTTEN), -(REFUSAL_MALFORMED_MEDIA) for the init, -(REFUSAL_STREAMS) when all eight
- * sessions are live. Of two sessions with the same number the later supersedes: the earlier gets progress(SUPERSEDED). `init` is referenced. */
+/* Begins or resumes a session: 0 and received = durable = the last durable number (the recorder
+ * goes on with the next), or a refusal number as a negative: -(REFUSAL_SESSION_FORGOTTEN),
+ * -(REFUSAL_MALFORMED_MEDIA) for the init, -(REFUSAL_STREAMS) when all eight sessions are live. Of
+ * two sessions with the same number the later supersedes: the earlier gets progress(SUPERSEDED).
+ * `init` is referenced. */
 int writer_session_open(struct writer *w, struct writer_session *s, struct buf *init);
 
-/* Takes one fragment whose header and CRC the caller has checked. 0; or a refusal as a negative: -(REFUSAL_SEQUENCE) a number is missing,
- * -(REFUSAL_NO_SYNC), -(REFUSAL_MALFORMED_MEDIA), -(REFUSAL_TIME), -ENOMEM ... A number already received is dropped and 0 returned. References
- * the body; rebases its tfdt in place when the body is not shared, else in a copy of the moof. */
-int writer_append(struct writer_session *s, const struct fragment_header *h, const struct slice *body, struct wall receipt);
+/* Takes one fragment whose header and CRC the caller has checked. 0; or a refusal as a negative:
+ * -(REFUSAL_SEQUENCE) a number is missing,
+ * -(REFUSAL_NO_SYNC), -(REFUSAL_MALFORMED_MEDIA), -(REFUSAL_TIME), -ENOMEM ... A number already
+ * received is dropped and 0 returned. References the body; rebases its tfdt in place when the body
+ * is not shared, else in a copy of the moof. */
+int writer_append(struct writer_session *s, const struct fragment_header *h,
+	const struct slice *body, struct wall receipt);
 /* The codec configuration from the next fragment on. */
 int writer_init(struct writer_session *s, struct buf *init);
 /* A hole reported by the recorder. */
 int writer_gap(struct writer_session *s, const struct gap *gap, bool open);
 /* Writes what is waiting now. progress() tells as usual. */
 void writer_flush(struct writer_session *s);
-/* Ends the session (no progress() afterwards). What was taken still becomes durable. `seal`: the recorder ends for good: flush, seal the
- * chunk, mark the session closed; else the chunk stays open for it to come back (60 s of silence seal it). */
+/* Ends the session (no progress() afterwards). What was taken still becomes durable. `seal`: the
+ * recorder ends for good: flush, seal the chunk, mark the session closed; else the chunk stays open
+ * for it to come back (60 s of silence seal it). */
 void writer_session_close(struct writer_session *s, bool seal);
 
-/* What readers may see of a stream that is being written: everything durable. `table` and `init` are NULL for a chunk of an earlier
- * owner whose recovery is still under way: it is final and is read from the store by its own headers, up to durable_len. */
+/* What readers may see of a stream that is being written: everything durable. `table` and `init`
+ * are NULL for a chunk of an earlier owner whose recovery is still under way: it is final and is
+ * read from the store by its own headers, up to durable_len. */
 struct writer_open_chunk {
 	struct chunk_id id;
 	uint8_t lane;
-	uint64_t durable_len;           /* bytes of the object that are durable */
-	uint32_t durable_fragments;     /* of the table */
+	uint64_t durable_len;       /* bytes of the object that are durable */
+	uint32_t durable_fragments; /* of the table */
 	const struct chunk_table *table;
 	struct buf *init;
 	uint32_t head_len;
 	struct gap gap_before;
 	int32_t day;
 };
-/* The chunks not yet in the index (open or being sealed): at most HEAD_INTENTS_MAX; pointers valid until the loop turns. */
-size_t writer_open_chunks(const struct writer *w, struct writer_open_chunk chunks[HEAD_INTENTS_MAX]);
+/* The chunks not yet in the index (open or being sealed): at most HEAD_INTENTS_MAX; pointers valid
+ * until the loop turns. */
+size_t writer_open_chunks(
+	const struct writer *w, struct writer_open_chunk chunks[HEAD_INTENTS_MAX]);
 /* An open gap at the live edge, if one is known. */
 struct gap writer_open_gap(const struct writer *w);
 const char *writer_stream(const struct writer *w);

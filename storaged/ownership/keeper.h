@@ -4,6 +4,7 @@
 
 #include "base/loop.h"
 #include "storaged/archive/cutter.h"
+#include "storaged/archive/machine.h"
 #include "storaged/archive/writer.h"
 #include "storaged/store/store.h"
 
@@ -16,7 +17,8 @@ struct keeper_config {
 	uint64_t boot_nonce;
 	uint8_t cluster[16];
 	struct cutter_limits limits;
-	uint32_t streams_max;  /* 0: 10,000 */
+	uint32_t streams_max;  /* at a time; 0: 10,000 */
+	struct machine_trace trace; /* told of every machine's moves; zeroes: nobody */
 	int64_t idle_yield_ns; /* a stream nobody writes or follows is sealed and forgotten after this (its head stays ours); 0: 10 min */
 };
 int keeper_new(const struct keeper_config *config, struct keeper **ret_keeper);
@@ -25,17 +27,19 @@ int keeper_new(const struct keeper_config *config, struct keeper **ret_keeper);
 struct keeper_take {
 	void (*done)(struct keeper_take *req);
 	int status;            /* 0, or a refusal as a negative: -(REFUSAL_STORE), -(REFUSAL_TAKING_OVER) (lost a race: ask again),
-	                        * -(REFUSAL_STREAMS), -(REFUSAL_STOPPING), or -ENOENT (see create) */
+	                        * -(REFUSAL_STREAMS), -(REFUSAL_OVERLOAD) (no memory), -(REFUSAL_STOPPING), or -ENOENT (see create) */
 	struct writer *writer; /* valid while the asker holds it (keeper_release) */
 	bool create;           /* make the head when the stream never existed; else -ENOENT: there is no such stream */
 	/* private */
 	struct keeper *keeper;
+	struct keep *keep;
 	struct list node;
 	struct loop_task task;
 };
 /* Many askers of one stream share one take. */
 void keeper_take(struct keeper *k, struct keeper_take *req, const char *stream);
-/* The asker (whose done() saw status 0) no longer uses the writer. */
+/* The asker (whose done() saw status 0) no longer uses the writer. Due also after the writer ended: until then its calls are harmless and
+ * answer NOT_OWNER or STOPPING. */
 void keeper_release(struct keeper_take *req);
 
 /* The writer of a stream that is owned and READY now, or NULL; not held: valid until the loop turns. */
@@ -44,5 +48,6 @@ struct writer *keeper_find(struct keeper *k, const char *stream);
 void keeper_each(struct keeper *k, void (*each)(void *user, struct writer *w), void *user);
 
 /* Stops: no more takes; sessions get progress(STOPPING); batches finish, chunks are sealed and indexed, streams yielded; then stopped()
- * runs and *slot, already NULL, is no more. Takes as long as the store does; after `deadline_ns` it leaves the rest to the next owner. */
+ * runs and *slot, already NULL, is no more. Takes as long as the store does; after `deadline_ns` it leaves the rest to the next owner.
+ * Waits for askers to release what they hold. */
 void keeper_free(struct keeper **slot, int64_t deadline_ns, struct loop_task *stopped);
