@@ -113,6 +113,15 @@ static int open_index(struct local_batch *b, char *why, size_t why_size)
 			why, why_size, "the index %s is missing: restore it from a backup", path);
 		return -ENOENT;
 	}
+	/* no mark, no acknowledgement: an index that is there was being made when the power went,
+	 * and may be half there */
+	if (home->is_new && ((unlinkat(home->dir, "kv.mdb", 0) && errno != ENOENT) ||
+				    (unlinkat(home->dir, "kv.mdb-lock", 0) && errno != ENOENT))) {
+		int rc = -errno;
+		(void)snprintf(
+			why, why_size, "cannot begin the index %s anew: %s", path, err_text(rc));
+		return rc;
+	}
 	int rc = local_kv_open(&b->kv, path, why, why_size);
 	if (!rc && fsync(home->dir))
 		rc = -errno;
