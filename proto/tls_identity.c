@@ -41,12 +41,13 @@ static int fail(struct words *w, int code, const char *format, ...)
 	return code;
 }
 
+/* A system's error is the first of OpenSSL's list, other things are said best by the last. */
 static const char *reason(void)
 {
-	unsigned long code = ERR_peek_last_error();
-	if (ERR_SYSTEM_ERROR(code))
-		return strerror((int)ERR_GET_REASON(code));
-	const char *text = ERR_reason_error_string(code);
+	unsigned long first = ERR_peek_error();
+	if (ERR_SYSTEM_ERROR(first))
+		return strerror((int)ERR_GET_REASON(first));
+	const char *text = ERR_reason_error_string(ERR_peek_last_error());
 	return text ? text : "unknown reason";
 }
 

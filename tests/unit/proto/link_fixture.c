@@ -24,9 +24,9 @@ static const char *const names[PARTIES] = {
 
 const char *file_of(const char *name)
 {
-	static char paths[4][160];
+	static char paths[8][160];
 	static unsigned next;
-	char *path = paths[next++ % 4];
+	char *path = paths[next++ % 8];
 	snprintf(path, sizeof(paths[0]), "%s/%s", dir, name);
 	return path;
 }

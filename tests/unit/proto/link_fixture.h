@@ -52,7 +52,7 @@ int link_teardown(void **state);
 
 /* The identity of a party, loaded anew; crl: with the revocation list. */
 struct tls_identity *identity_of(enum party who, bool crl);
-/* The path of a file in the directory: "NAME.crt"; valid until the next call but three. */
+/* The path of a file in the directory: "NAME.crt"; valid until the next call but seven. */
 const char *file_of(const char *name);
 
 void listen_as(struct fixture *f, enum party who);
