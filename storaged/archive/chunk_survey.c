@@ -33,6 +33,7 @@ static void tell_damage(struct chunk_survey *s, const struct chunk_item *item)
 {
 	s->damaged++;
 	s->damaged_bytes += item->len;
+	s->lost_before = true;
 	if (s->damage)
 		s->damage(s, item);
 }
@@ -53,7 +54,9 @@ static int take_fragment(struct chunk_survey *s, const uint8_t *data, const stru
 		tell_damage(s, item);
 		return 0;
 	}
-	s->table.fragments[s->table.fragment_count - 1].gap_cause = item->gap_cause;
+	uint8_t cause = item->gap_cause == GAP_NONE && s->lost_before ? GAP_DAMAGED : item->gap_cause;
+	s->table.fragments[s->table.fragment_count - 1].gap_cause = cause;
+	s->lost_before = false;
 	chunk_retention_add(&s->seal.retention, &item->header, item->receipt);
 	return 0;
 }

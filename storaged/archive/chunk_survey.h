@@ -19,6 +19,8 @@ struct chunk_survey {
 	uint32_t damaged;          /* ranges hopped over */
 	uint64_t damaged_bytes;
 	uint64_t end;              /* of what is whole: where a seal would go */
+	/* private */
+	bool lost_before; /* the next fragment follows damage, which is why there is a hole before it */
 };
 /* Reads `len` bytes of a chunk, bodies' checksums included. 0; -ENOMEM; ERR_DAMAGED when the init segment is damaged, without which
  * fragments mean nothing (unless the seal, which has the table too, is whole). chunk_survey_fini in any case. */
