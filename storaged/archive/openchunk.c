@@ -200,7 +200,7 @@ int openchunk_take(struct openchunk *c, const struct fragment_header *h, const s
 void openchunk_end(struct openchunk *c, enum chunk_end reason)
 {
 	if (!c->end_reason)
-		c->end_reason = reason;
+		c->end_reason = (uint8_t)reason;
 	writer_poke(c->writer);
 }
 

@@ -275,13 +275,14 @@ static void on_days(struct reader_days *req)
 		fail(op, req->status);
 	else if (!known && last_day(op) - first_day(op) >= DAYS_UNKNOWN_MAX)
 		fail(op, req->status == -ENOENT ? ERR_LIMIT : ERR_DAMAGED);
-	if (ends_early(op)) {
-		index_days_fini(&req->days);
+	/* The request lies in the operation, which may end here. */
+	struct index_days days = req->days;
+	req->days = (struct index_days){0};
+	if (ends_early(op))
 		finish(op);
-		return;
-	}
-	start_partitions(op, known ? &req->days : NULL);
-	index_days_fini(&req->days);
+	else
+		start_partitions(op, known ? &days : NULL);
+	index_days_fini(&days);
 }
 
 static void start_days(struct view_op *op)

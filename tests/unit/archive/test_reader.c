@@ -463,6 +463,8 @@ static void what_the_writer_has_is_shown(void **state)
 	/* the same chunk by index and by memory is one */
 	footage_chunk_seal(&c, CHUNK_END_FULL, NULL);
 	footage_store_record(&x->s, &c.record);
+	w.count = 0;
+	show(&w, &c, 3);
 	v = ask(x, 0, 3600, &w, &status);
 	assert_int_equal(v->chunk_count, 4);
 	assert_false(v->chunks[3].open);
