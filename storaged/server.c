@@ -21,12 +21,6 @@
  * -----------------------------------------------------------------------------------------------------------------
  */
 
-struct signals {
-	struct server *server;
-	uv_signal_t term, interrupt, hangup;
-	bool stopping;
-};
-
 static void on_stop_task(struct loop_task *task)
 {
 	server_loop_stop(container_of(task, struct server_loop, stop));
@@ -34,14 +28,13 @@ static void on_stop_task(struct loop_task *task)
 
 static void on_stop_signal(uv_signal_t *handle, int number)
 {
-	struct signals *signals = handle->data;
-	struct server *s = signals->server;
-	if (signals->stopping) {
+	struct server *s = handle->data;
+	if (s->stopping) {
 		log_warn("signal %d again: leaving at once; the next start recovers what is open",
 			number);
 		_exit(1);
 	}
-	signals->stopping = true;
+	s->stopping = true;
 	log_info("stopping signal=%d", number);
 	(void)sd_notify(0, "STOPPING=1"); /* nobody may be listening */
 	loop_timer_stop(&s->space_timer);
@@ -90,7 +83,7 @@ static void reread_log_level(struct server *s)
 static void on_hangup(uv_signal_t *handle, int number)
 {
 	(void)number;
-	struct server *s = ((struct signals *)handle->data)->server;
+	struct server *s = handle->data;
 	struct tls_identity *identity;
 	char why[512];
 	reread_log_level(s);
@@ -109,24 +102,24 @@ static void on_hangup(uv_signal_t *handle, int number)
 	log_info("certificates read again cert=%s", s->config->tls_cert);
 }
 
-static void watch_signals(struct signals *signals, struct server *s)
+static void watch_signals(struct server *s)
 {
 	uv_loop_t *loop = &s->loops[0].uv.uv;
-	signals->server = s;
-	uv_signal_init(loop, &signals->term);
-	uv_signal_init(loop, &signals->interrupt);
-	uv_signal_init(loop, &signals->hangup);
-	signals->term.data = signals->interrupt.data = signals->hangup.data = signals;
-	uv_signal_start(&signals->term, on_stop_signal, SIGTERM);
-	uv_signal_start(&signals->interrupt, on_stop_signal, SIGINT);
-	uv_signal_start(&signals->hangup, on_hangup, SIGHUP);
+	uv_signal_init(loop, &s->term);
+	uv_signal_init(loop, &s->interrupt);
+	uv_signal_init(loop, &s->hangup);
+	s->term.data = s->interrupt.data = s->hangup.data = s;
+	uv_signal_start(&s->term, on_stop_signal, SIGTERM);
+	uv_signal_start(&s->interrupt, on_stop_signal, SIGINT);
+	uv_signal_start(&s->hangup, on_hangup, SIGHUP);
 }
 
-static void unwatch_signals(struct signals *signals)
+/* The handles end with the loop. */
+static void unwatch_signals(struct server *s)
 {
-	uv_close((uv_handle_t *)&signals->term, NULL);
-	uv_close((uv_handle_t *)&signals->interrupt, NULL);
-	uv_close((uv_handle_t *)&signals->hangup, NULL);
+	uv_close((uv_handle_t *)&s->term, NULL);
+	uv_close((uv_handle_t *)&s->interrupt, NULL);
+	uv_close((uv_handle_t *)&s->hangup, NULL);
 }
 
 /* --- health: how full the pools are, and whether the store answers
@@ -142,6 +135,8 @@ static void set_health(bool healthy, int status)
 		log_info("the store answers");
 }
 
+static void ask_space(struct server *s);
+
 static void on_space(struct store_space *space)
 {
 	struct server *s = container_of(space, struct server, space);
@@ -156,20 +151,26 @@ static void on_space(struct store_space *space)
 		metrics_gauge_set(METRIC_STORE_USED, space->used_bytes);
 	}
 	s->space_pool = (s->space_pool + 1) % store_pool_count(s->loops[0].store);
+	if (s->space_pool && !s->stopping)
+		ask_space(s);
+}
+
+static void ask_space(struct server *s)
+{
+	s->space_asking = true;
+	s->space_asked = loop_now(&s->loops[0].uv.loop);
+	s->space = (struct store_space){.done = on_space};
+	store_space(s->loops[0].store, &s->space, s->space_pool);
 }
 
 static void on_space_timer(struct loop_timer *timer)
 {
 	struct server *s = container_of(timer, struct server, space_timer);
 	struct mono now = loop_now(&s->loops[0].uv.loop);
-	if (!s->space_asking) {
-		s->space_asking = true;
-		s->space_asked = now;
-		s->space = (struct store_space){.done = on_space};
-		store_space(s->loops[0].store, &s->space, s->space_pool);
-	} else if (now.ns - s->space_asked.ns > SPACE_LATE_NS) {
+	if (!s->space_asking)
+		ask_space(s);
+	else if (now.ns - s->space_asked.ns > SPACE_LATE_NS)
 		set_health(false, -ETIMEDOUT);
-	}
 	(void)loop_timer_start(
 		&s->loops[0].uv.loop, timer, SPACE_EVERY_NS); /* armed before: needs no memory */
 }
@@ -242,8 +243,7 @@ static int start(struct server *s, char *why, size_t why_size)
 
 static void run(struct server *s)
 {
-	struct signals signals = {0};
-	watch_signals(&signals, s);
+	watch_signals(s);
 	s->space_timer.fire = on_space_timer;
 	on_space_timer(&s->space_timer);
 	log_info("started node=%s version=%s store=%s listen=%s http=%s loops=%u", s->config->node,
@@ -251,7 +251,7 @@ static void run(struct server *s)
 		s->config->http, s->loop_count);
 	(void)sd_notify(0, "READY=1");
 	loop_uv_run(&s->loops[0].uv);
-	unwatch_signals(&signals);
+	unwatch_signals(s);
 	for (unsigned i = 1; i < s->loop_count; i++)
 		pthread_join(s->loops[i].thread, NULL);
 	log_info("stopped node=%s", s->config->node);

@@ -51,6 +51,8 @@ struct server {
 	struct loop *loop_of[LOOPS_MAX];
 	unsigned loop_count;
 	/* loop 0 */
+	uv_signal_t term, interrupt, hangup;
+	bool stopping;
 	struct store_space space;
 	struct loop_timer space_timer;
 	struct mono space_asked;

@@ -141,6 +141,7 @@ int server_loop_start(struct server_loop *l, char *why, size_t why_size)
 		.id = server->identity,
 		.hello = server->hello,
 		.handshakes_max = (unsigned)server->config->handshakes,
+		.join = l->index > 0,
 		.channels_max = (unsigned)(server->config->connections / server->loop_count + 1),
 		.accepted = on_accepted,
 		.failed = on_failed,
