@@ -198,7 +198,7 @@ static int make_item(struct fragmenter *f, const struct bmff_run *runs, size_t r
 	buf_unref(&body);
 	if (!item)
 		return -ENOMEM;
-	if (f->gap_cause && f->end_us >= 0) {
+	if (f->gap_cause && f->end_us >= 0 && f->end_us < h->capture.us) {
 		item->gap_cause = f->gap_cause;
 		item->gap_from_us = f->end_us;
 	}

@@ -22,9 +22,22 @@ void item_free(struct item **slot)
 	if (!item)
 		return;
 	list_remove(&item->node);
+	if (item->busy) {
+		item->orphan = true;
+		return;
+	}
 	buf_unref(&item->init);
 	buf_unref(&item->body);
 	free(item);
+}
+
+bool item_idle(struct item *item)
+{
+	item->busy = false;
+	if (!item->orphan)
+		return true;
+	item_free(&item);
+	return false;
 }
 
 void item_free_all(struct list *items)

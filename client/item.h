@@ -17,12 +17,16 @@ struct item {
 	int64_t gap_from_us;           /* start of the hole before it, when gap_cause is not 0 */
 	uint8_t gap_cause;             /* enum steppe_gap */
 	bool sealed, in_spool, sent;
+	bool busy;   /* the worker reads it: it must not change, and freeing it waits */
+	bool orphan; /* to be freed when the worker is done */
 };
 
 /* Gives an item that holds references of its own to `init` and `body`; NULL when memory is short. */
 struct item *item_new(const struct fragment_header *header, struct buf *init, struct buf *body);
-/* Takes it out of its list and frees it. */
+/* Takes it out of its list and frees it; a busy one once item_idle is called. */
 void item_free(struct item **item);
+/* The worker is done with it. False: it was to be freed, and is. */
+bool item_idle(struct item *item);
 /* Frees all items of a list. */
 void item_free_all(struct list *items);
 
