@@ -31,3 +31,16 @@ void golden_check(const char *name, const void *data, size_t len)
 	assert_memory_equal(want, data, len);
 	free(want);
 }
+
+size_t golden_read(const char *name, void *to, size_t room)
+{
+	char path[512];
+	snprintf(path, sizeof(path), "%s/%s", GOLDEN_DIR, name);
+	FILE *f = fopen(path, "rb");
+	if (!f)
+		fail_msg("no golden file %s", path);
+	size_t len = fread(to, 1, room, f);
+	assert_int_equal(fgetc(f), EOF);
+	fclose(f);
+	return len;
+}

@@ -14,6 +14,7 @@
 #include "base/check.h"
 #include "base/errors.h"
 #include "tests/lib/alloc_fail.h"
+#include "tests/lib/golden.h"
 
 static const uint8_t avcc[] = {1, 0x4d, 0x40, 0x1e, 0xff, 0xe0, 0};
 static const uint8_t hvcc[23] = {1, 1, 0x60};
@@ -87,6 +88,14 @@ static void every_codec_round_trips(void **state)
 		buf_unref(&again);
 		buf_unref(&buf);
 	}
+}
+
+static void as_ever(void **state)
+{
+	(void)state;
+	struct buf *buf = build(&full);
+	golden_check("init-1", buf->data, buf->len);
+	buf_unref(&buf);
 }
 
 static void high_sample_rates_are_left_to_the_codec(void **state)
@@ -246,6 +255,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_codec_round_trips),
+		cmocka_unit_test(as_ever),
 		cmocka_unit_test(high_sample_rates_are_left_to_the_codec),
 		cmocka_unit_test(a_foreign_entry_is_kept),
 		cmocka_unit_test(building_refuses),

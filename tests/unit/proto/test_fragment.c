@@ -15,6 +15,7 @@
 #include "base/crc32c.h"
 #include "base/errors.h"
 #include "proto/digest.h"
+#include "tests/lib/golden.h"
 
 #define BODY 400
 
@@ -234,6 +235,17 @@ static void a_prefix_that_is_all(void **state)
 	assert_int_equal(fragment_check_digest(&h, body), 0);
 }
 
+static void as_ever(void **state)
+{
+	(void)state;
+	uint8_t both[FRAGMENT_HEADER_SIZE + BODY];
+	struct fragment_header h = header();
+	fill(both + FRAGMENT_HEADER_SIZE);
+	assert_int_equal(fragment_seal(&h, both + FRAGMENT_HEADER_SIZE, true), 0);
+	fragment_header_encode(&h, both);
+	golden_check("fragment-header-1", both, sizeof(both));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -246,6 +258,7 @@ int main(void)
 		cmocka_unit_test(only_tfdt_may_change),
 		cmocka_unit_test(without_digests),
 		cmocka_unit_test(a_prefix_that_is_all),
+		cmocka_unit_test(as_ever),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

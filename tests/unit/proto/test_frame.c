@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "base/errors.h"
+#include "tests/lib/golden.h"
 
 static const char meta[] = "meta part";
 
@@ -91,6 +92,15 @@ static void refuses(void **state)
 	assert_memory_equal(&h, &before, sizeof(h));
 }
 
+static void as_ever(void **state)
+{
+	(void)state;
+	uint8_t wire[FRAME_HEADER_SIZE + sizeof(meta)];
+	encode(wire);
+	memcpy(wire + FRAME_HEADER_SIZE, meta, sizeof(meta));
+	golden_check("frame-1", wire, sizeof(wire));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -98,6 +108,7 @@ int main(void)
 		cmocka_unit_test(a_frame_without_meta),
 		cmocka_unit_test(any_changed_bit_shows),
 		cmocka_unit_test(refuses),
+		cmocka_unit_test(as_ever),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -45,12 +46,41 @@ static void unknown_numbers_are_answered(void **state)
 	}
 }
 
+/* The first table of docs/reference/refusals.md has a row a refusal, and no others. */
+static void the_page_says_the_same(void **state)
+{
+	(void)state;
+	static char page[64 << 10];
+	FILE *f = fopen(REFUSALS_PAGE, "r");
+	assert_non_null(f);
+	size_t len = fread(page, 1, sizeof(page) - 1, f);
+	fclose(f);
+	assert_in_range(len, 1, sizeof(page) - 2);
+	size_t rows = 0, count = 0;
+	char row[256];
+#define FIND_ROW(name, number, word, retry, text)                                                  \
+	snprintf(row, sizeof(row), "\n| %d | `%s` | %s | %s |\n", number, word,                    \
+		retry ? "yes" : "no", text);                                                       \
+	if (!strstr(page, row))                                                                    \
+		fail_msg("refusals.md lacks:%s", row);                                             \
+	snprintf(row, sizeof(row), "\n| `%s` | ", word);                                           \
+	if (!strstr(page, row))                                                                    \
+		fail_msg("refusals.md does not say what to do about %s", word);                    \
+	count++;
+	REFUSALS(FIND_ROW)
+#undef FIND_ROW
+	for (const char *line = page; line; line = strchr(line + 1, '\n'))
+		rows += line[0] == '\n' && line[1] == '|' && line[3] >= '0' && line[3] <= '9';
+	assert_int_equal(rows, count);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(answers_for_each_number),
 		cmocka_unit_test(words_differ),
 		cmocka_unit_test(unknown_numbers_are_answered),
+		cmocka_unit_test(the_page_says_the_same),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
