@@ -16,12 +16,11 @@ enum {
 
 struct local_record {
 	uint8_t flags;
-	uint64_t id; /* of this body: another one when the object is made anew or moves to its other
-			file */
+	uint64_t id;   /* of this body; made anew or moved to the other file it gets another */
 	uint64_t size; /* of the body; what a file holds beyond it is not there */
 	size_t attr_count;
-	struct store_read_attr
-		attrs[STORE_ATTRS_MAX]; /* values stay in the bytes that were decoded */
+	/* values stay in the bytes that were decoded; twice the room, for edits under way */
+	struct store_read_attr attrs[2 * STORE_ATTRS_MAX];
 };
 
 /* Bytes used of `to`, which has LOCAL_RECORD_MAX. */

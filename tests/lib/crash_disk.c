@@ -34,6 +34,14 @@ void crash_disk_fault(struct disk_fault *f)
 	pthread_mutex_unlock(&lock);
 }
 
+size_t crash_disk_position(void)
+{
+	pthread_mutex_lock(&lock);
+	size_t position = crash_log_length();
+	pthread_mutex_unlock(&lock);
+	return position;
+}
+
 void crash_disk_stop(void)
 {
 	pthread_mutex_lock(&lock);

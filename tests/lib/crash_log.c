@@ -113,11 +113,6 @@ size_t crash_log_length(void)
 	return recorded.length;
 }
 
-size_t crash_disk_position(void)
-{
-	return recorded.length;
-}
-
 const char *crash_log_path(int inode)
 {
 	return inode < 0 ? "" : recorded.inodes[inode].path;
