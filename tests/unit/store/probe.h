@@ -58,7 +58,7 @@ int probe_range(struct probe *p, int pool, const char *name, uint64_t offset, si
 int probe_remove(struct probe *p, int pool, const char *name);
 int probe_space(struct probe *p, int pool, uint64_t *ret_total, uint64_t *ret_used);
 
-/* Names and sizes as a listing shows them, sorted by name. */
+/* Names and sizes as a listing shows them, sorted by name; of too many only some. */
 struct probe_listing {
 	int status;
 	unsigned count;

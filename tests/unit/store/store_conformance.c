@@ -2,10 +2,11 @@
 /* The same operations on the model and on a real store: every answer, size, attribute and byte must
  *be the same.
  *
- *	store_conformance local     a directory
- *	store_conformance rados     a replicated data pool   } of the cluster whose configuration
- *STEPPE_TEST_CEPH names; store_conformance ec        an erasure-coded one     } tests/lib/ceph
- *starts one store_conformance KIND SEED one random sequence again */
+ *	store_conformance local      a directory inside $TMPDIR or /dev/shm
+ *	store_conformance rados      a replicated data pool    } of the cluster whose configuration
+ *STEPPE_TEST_CEPH names; store_conformance ec         an erasure-coded one      } tests/lib/ceph
+ *starts one store_conformance KIND SEED  one random sequence again store_conformance KIND full
+ *without room: $TMPDIR must be a small file system; of a cluster, quotas are set */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,7 +23,11 @@
 #include "tests/unit/store/conformance.h"
 
 struct conformance pair;
-static uint64_t only_seed; /* of a single random sequence; 0: the usual ones */
+static struct {
+	const char *kind, *conf, *data_pool;
+	uint64_t only_seed;  /* of a single random sequence; 0: the usual ones */
+	char directory[256]; /* of the local store */
+} options;
 
 const char *const conformance_attrs[] = {"ep", "len", "last", "state", "a-15-byte-name."};
 const struct store_guard guard_absent = {.kind = STORE_ABSENT};
@@ -330,40 +335,82 @@ static void test_space(void **state)
 static void test_random(void **state)
 {
 	(void)state;
-	uint64_t first = only_seed ? only_seed : 1, last = only_seed ? only_seed : 5;
+	uint64_t first = options.only_seed ? options.only_seed : 1;
+	uint64_t last = options.only_seed ? options.only_seed : 5;
 	for (uint64_t seed = first; seed <= last; seed++)
 		conformance_random(seed);
+}
+
+static void set_quota(const char *pool, unsigned bytes)
+{
+	char command[512];
+	if (!options.conf)
+		return;
+	(void)snprintf(command, sizeof(command),
+		"ceph --conf %s osd pool set-quota %s max_bytes %u >/dev/null 2>&1", options.conf,
+		pool, bytes);
+	assert_int_equal(system(command), 0);
+}
+
+static void full(int pool, const char *pool_name)
+{
+	set_quota(pool_name, 4 << 20);
+	conformance_full(pool);
+	set_quota(pool_name, 0);
+}
+
+static void test_full_meta(void **state)
+{
+	(void)state;
+	full(STORE_META, "steppe.meta");
+}
+
+static void test_full_data(void **state)
+{
+	(void)state;
+	full(STORE_DATA, options.data_pool);
+}
+
+/* The store's url. A local one lives in memory unless told otherwise: what disks do to it is
+ * test_local_crash's matter. */
+static int make_url(char *url, size_t size)
+{
+	if (options.conf) {
+		(void)snprintf(url, size, "rados://?conf=%s&id=steppe&meta=steppe.meta&data=%s",
+			options.conf, options.data_pool);
+		return 0;
+	}
+	const char *parent = getenv("TMPDIR");
+	if (!parent)
+		parent = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
+	(void)snprintf(options.directory, sizeof(options.directory), "%s/steppe-conformance-XXXXXX",
+		parent);
+	if (!mkdtemp(options.directory))
+		return -1;
+	(void)snprintf(url, size, "file://%s/store", options.directory);
+	return 0;
 }
 
 static int setup(void **state)
 {
 	(void)state;
-	const char *kind = getenv("CONFORMANCE_KIND");
-	const char *conf = getenv("STEPPE_TEST_CEPH");
-	char url[512], directory[] = "/tmp/steppe-conformance-XXXXXX";
-	if (strcmp(kind, "local") == 0) {
-		if (!mkdtemp(directory))
-			return -1;
-		(void)snprintf(url, sizeof(url), "file://%s/store", directory);
-		(void)snprintf(pair.prefix, sizeof(pair.prefix), "conformance");
-		setenv("CONFORMANCE_DIRECTORY", directory, 1);
-	} else {
-		(void)snprintf(url, sizeof(url),
-			"rados://?conf=%s&id=steppe&meta=steppe.meta&data=%s", conf,
-			strcmp(kind, "ec") == 0 ? "steppe.ec" : "steppe.data");
-		(void)snprintf(
-			pair.prefix, sizeof(pair.prefix), "conformance-%s-%d", kind, getpid());
-	}
+	char url[512];
+	if (make_url(url, sizeof(url)))
+		return -1;
+	memset(&pair, 0, sizeof(pair));
 	probe_open_url(&pair.real, url);
-	pair.erasure_coded = strcmp(kind, "ec") == 0;
-	struct store_model_options options = {.pool_count = 2};
+	(void)snprintf(
+		pair.prefix, sizeof(pair.prefix), "conformance-%s-%d", options.kind, getpid());
+	pair.erasure_coded = strcmp(options.kind, "ec") == 0;
+	struct store_model_options model = {.pool_count = 2};
 	for (int i = 0; i < 2; i++)
-		options.pools[i].alignment = store_alignment(pair.real.store, i);
-	options.pools[STORE_DATA].erasure_coded = pair.erasure_coded;
-	probe_open_model(&pair.model, &options);
+		model.pools[i].alignment = store_alignment(pair.real.store, i);
+	model.pools[STORE_DATA].erasure_coded = pair.erasure_coded;
+	probe_open_model(&pair.model, &model);
 	assert_int_equal(store_alignment(pair.real.store, STORE_META), 4096);
-	if (pair.erasure_coded)
-		assert_int_equal(store_alignment(pair.real.store, STORE_DATA), 8192);
+	/* two data stripes of 4 KiB */
+	assert_int_equal(
+		store_alignment(pair.real.store, STORE_DATA), pair.erasure_coded ? 8192 : 4096);
 	return 0;
 }
 
@@ -375,27 +422,28 @@ static int teardown(void **state)
 	probe_close(&pair.real);
 	probe_close(&pair.model);
 	char command[300];
-	const char *directory = getenv("CONFORMANCE_DIRECTORY");
-	if (!directory)
-		return 0;
-	(void)snprintf(command, sizeof(command), "rm -rf '%s'", directory);
-	return system(command);
+	(void)snprintf(command, sizeof(command), "rm -rf '%s'", options.directory);
+	return options.conf ? 0 : system(command);
 }
 
-int main(int argc, char **argv)
+/* True when the arguments name a kind of store that can be had here. */
+static bool take_kind(const char *kind)
 {
-	if (argc < 2) {
-		fprintf(stderr, "usage: store_conformance local|rados|ec [SEED]\n");
-		return 2;
-	}
-	if (strcmp(argv[1], "local") != 0 && !getenv("STEPPE_TEST_CEPH")) {
+	options.kind = kind;
+	if (strcmp(kind, "local") == 0)
+		return true;
+	options.data_pool = strcmp(kind, "ec") == 0 ? "steppe.ec" : "steppe.data";
+	options.conf = getenv("STEPPE_TEST_CEPH");
+	if (!options.conf)
 		fprintf(stderr,
 			"STEPPE_TEST_CEPH must name the configuration of a running test cluster: "
 			"tests/lib/ceph start DIR; eval \"$(tests/lib/ceph env DIR)\"; export "
 			"STEPPE_TEST_CEPH\n");
-		return 1;
-	}
-	setenv("CONFORMANCE_KIND", argv[1], 1);
+	return options.conf;
+}
+
+int main(int argc, char **argv)
+{
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_fence),
 		cmocka_unit_test(test_guards_of_meta),
@@ -407,8 +455,21 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_space),
 		cmocka_unit_test(test_random),
 	};
-	if (argc > 2) {
-		only_seed = strtoull(argv[2], NULL, 10);
+	/* each in a store of its own: room that one has taken for its index may not come back */
+	const struct CMUnitTest without_room[] = {
+		cmocka_unit_test_setup_teardown(test_full_meta, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_full_data, setup, teardown),
+	};
+	if (argc < 2 || argc > 3) {
+		fprintf(stderr, "usage: store_conformance local|rados|ec [SEED|full]\n");
+		return 2;
+	}
+	if (!take_kind(argv[1]))
+		return 1;
+	if (argc == 3 && strcmp(argv[2], "full") == 0)
+		return cmocka_run_group_tests(without_room, NULL, NULL);
+	if (argc == 3) {
+		options.only_seed = strtoull(argv[2], NULL, 10);
 		cmocka_set_test_filter("test_random");
 	}
 	return cmocka_run_group_tests(tests, setup, teardown);
