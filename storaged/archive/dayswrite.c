@@ -380,6 +380,14 @@ void dayswrite_flush(struct dayswrite *dw)
 		retry_soon(&dw->retry, dw->tenure->loop);
 }
 
+bool dayswrite_is_dirty(const struct dayswrite *dw, int32_t day)
+{
+	for (unsigned i = 0; i < dw->dirty_count; i++)
+		if (dw->dirty[i] == day)
+			return true;
+	return false;
+}
+
 bool dayswrite_busy(const struct dayswrite *dw)
 {
 	return dw->state != DAYSWRITE_IDLE || (!dw->stopped && (dw->asked || dw->dirty_count));

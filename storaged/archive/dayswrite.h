@@ -45,6 +45,8 @@ void dayswrite_list(struct dayswrite *dw, int32_t day);
 void dayswrite_touch(struct dayswrite *dw, int32_t day);
 /* Does now what the quarter-hour would do; settled() follows if there is anything. */
 void dayswrite_flush(struct dayswrite *dw);
+/* The totals of `day` are yet to be made. */
+bool dayswrite_is_dirty(const struct dayswrite *dw, int32_t day);
 /* Totals wait to be made, or a round is under way. */
 bool dayswrite_busy(const struct dayswrite *dw);
 void dayswrite_stop(struct dayswrite *dw);

@@ -79,7 +79,6 @@ int openchunk_new(struct writer *w, struct lane *lane, const struct fragment_hea
 	c->init_crc = crc32c(0, c->init->data, c->init->len);
 	c->head_len = (uint32_t)c->init->len + CHUNK_OWN_BOX;
 	c->timeline = lane->scales;
-	c->table.session = lane->session;
 	c->table.track_count = lane->scales.track_count;
 	for (unsigned i = 0; i < c->table.track_count; i++)
 		c->table.tracks[i].timescale = lane->scales.timescale[i];
@@ -103,7 +102,6 @@ int openchunk_new_recovering(
 	c->session = intent->session;
 	c->header.id = intent->chunk;
 	c->header.lane = intent->lane;
-	c->table.session = intent->session;
 	c->len = found->len;
 	c->was_sealed = found->sealed;
 	c->intent_settled = true;

@@ -140,7 +140,6 @@ static void start_over(struct openchunk *c)
 {
 	chunk_table_fini(&c->table);
 	buf_unref(&c->init);
-	c->table.session = c->session;
 	c->retention = (struct chunk_retention){0};
 	c->damaged = false;
 }
@@ -176,9 +175,7 @@ static int take_head(struct openchunk *c, const uint8_t *data, size_t len, uint6
 	c->header = header;
 	c->init_crc = crc32c(0, data, init_len);
 	c->head_len = (uint32_t)head_len;
-	uint64_t session = c->table.session;
 	chunk_table_init(&c->table, &init);
-	c->table.session = session;
 	*at = head_len;
 	return 0;
 }

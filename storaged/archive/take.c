@@ -78,13 +78,15 @@ static void make_body(struct take *t)
 static void make_writer(struct take *t)
 {
 	struct writer_found found[HEAD_INTENTS_MAX];
+	size_t count = 0;
 	for (unsigned i = 0; i < t->head.intent_count; i++)
-		found[i] = t->fences[i].found;
+		if (!t->fences[i].absent)
+			found[count++] = t->fences[i].found;
 	const struct writer_start start = {.tenure = &t->tenure,
 		.head = &t->head,
 		.ver = t->ver,
 		.found = found,
-		.found_count = t->head.intent_count};
+		.found_count = count};
 	int rc = writer_new(t->config, &start, t->life, &t->writer);
 	finish(t, rc ? -REFUSAL_STORE : 0);
 }

@@ -78,6 +78,10 @@ static void on_settled(struct settle *s)
 		finish(f, -ECANCELED);
 		return;
 	}
+	if (!rule_holds(RULE_FENCE_INTENTS)) {
+		finish(f, 0); /* on the strength of what was read before */
+		return;
+	}
 	switch (s->status) {
 	case 0:
 		move(f, FENCE_LOOKING);
@@ -98,6 +102,14 @@ static void on_settled(struct settle *s)
 	}
 }
 
+static void note(struct fence *f, const struct chunk_attrs *attrs)
+{
+	f->found.len = attrs->len;
+	f->found.sealed = attrs->sealed;
+	f->found.last_session = attrs->last_session;
+	f->found.last_seq = attrs->last_seq;
+}
+
 static void on_look(struct store_read *read)
 {
 	struct fence *f = container_of(read, struct fence, read);
@@ -107,18 +119,17 @@ static void on_look(struct store_read *read)
 	if (f->cancelled || rc == ERR_FORMAT || rc == -ECANCELED) {
 		finish(f, f->cancelled ? -ECANCELED : rc);
 	} else if (rc == -ENOENT && !rule_holds(RULE_FENCE_INTENTS)) {
+		f->absent = true;
 		finish(f, 0);
 	} else if (rc) {
 		retry_later(&f->retry, f->tenure->loop);
 	} else if (attrs.ep > f->tenure->epoch) {
 		finish(f, ERR_FENCED);
-	} else if (attrs.ep < f->tenure->epoch && rule_holds(RULE_FENCE_INTENTS)) {
+	} else if (attrs.ep < f->tenure->epoch) {
+		note(f, &attrs); /* not final yet */
 		raise_epoch(f);
 	} else {
-		f->found.len = attrs.len;
-		f->found.sealed = attrs.sealed;
-		f->found.last_session = attrs.last_session;
-		f->found.last_seq = attrs.last_seq;
+		note(f, &attrs);
 		finish(f, 0);
 	}
 }

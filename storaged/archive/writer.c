@@ -174,8 +174,12 @@ static void on_days_failed(struct dayswrite *dw, int status)
 
 static void step_chunks(struct writer *w)
 {
-	list_each_safe (node, &w->chunks)
-		openchunk_step(chunk_of(node));
+	list_each_safe (node, &w->chunks) {
+		struct openchunk *c = chunk_of(node);
+		openchunk_step(c);
+		if (c->state == OPENCHUNK_INDEXED && !writer_may_clear(w, c))
+			dayswrite_flush(&w->dayswrite);
+	}
 	recover_step(&w->recover);
 	if (writer_head_is_due(w))
 		headwrite_want(&w->headwrite);
@@ -338,7 +342,7 @@ int writer_new(const struct writer_config *config, const struct writer_start *st
 	memcpy(w->cluster, config->cluster, sizeof(w->cluster));
 	w->life = life;
 	w->head = *start->head;
-	w->live_end = w->head.last_end;
+	w->live_end = w->kept_end = w->head.last_end;
 	w->next_seq = 1;
 	init_machines(w, config->gate, start->ver);
 	int rc = 0;
@@ -352,8 +356,11 @@ int writer_new(const struct writer_config *config, const struct writer_start *st
 		return rc;
 	}
 	/* totals that the owner before did not live to bring up to date */
-	if (w->head.last_end.us)
-		dayswrite_touch(&w->dayswrite, wall_day(w->head.last_end));
+	int32_t last = wall_day(w->head.last_end);
+	if (last)
+		dayswrite_touch(&w->dayswrite, last - 1);
+	if (last)
+		dayswrite_touch(&w->dayswrite, last);
 	writer_poke(w);
 	*ret_writer = w;
 	return 0;

@@ -71,6 +71,7 @@ struct writer {
 	struct list superseded; /* users to be told so */
 	unsigned lane_count;
 	uint32_t next_seq;    /* of a chunk in this epoch */
+	struct wall kept_end;   /* last_end as the head holds it */
 	struct wall live_end; /* of live footage; 0: not known */
 	bool changed;         /* watches are due */
 	bool ended_told;
@@ -92,6 +93,8 @@ void writer_trouble(struct writer *w, struct lane *lane, int error, unsigned fai
 /* --- the head (writer_head.c) --- */
 void writer_compose_head(struct headwrite *hw, struct head *ret_head);
 void writer_head_written(struct headwrite *hw);
+/* Whether the intent of a chunk may go with the next head write. */
+bool writer_may_clear(const struct writer *w, const struct openchunk *c);
 bool writer_head_is_due(const struct writer *w);
 
 /* --- chunks among themselves (chain.c) --- */

@@ -124,6 +124,15 @@ static void scan_chunk(struct oracle *o, struct oracle_chunk *c, const char *nam
 	}
 }
 
+/* A husk of a takeover: nothing, or a seal alone. */
+static bool is_husk(const uint8_t *bytes, size_t len)
+{
+	struct chunk_item item;
+	uint64_t at = 0;
+	chunk_scan(bytes, len, &at, false, &item);
+	return item.kind == CHUNK_ITEM_END || item.kind == CHUNK_ITEM_SEAL;
+}
+
 /* P6: what the index says is what the chunk says. */
 static void check_record(struct oracle *o, const struct oracle_chunk *c, const char *name,
 	const uint8_t *bytes, size_t len)
@@ -183,7 +192,7 @@ static void read_chunk(struct oracle *o, struct oracle_chunk *c)
 	c->sealed = attr_is(o->rig, STORE_DATA, name, "state", "sealed");
 	if (durable != len)
 		problem(o, "%s: %zu bytes, its attribute says %" PRIu64, name, len, durable);
-	if (len && !(c->indexed && (c->record.flags & INDEX_EMPTY)))
+	if (!is_husk(bytes, len))
 		scan_chunk(o, c, name, bytes, len);
 	if (c->indexed)
 		check_record(o, c, name, bytes, len);
@@ -203,7 +212,11 @@ static struct oracle_chunk *add_chunk(struct oracle *o, const struct chunk_id *i
 	for (size_t i = 0; i < o->chunk_count; i++)
 		if (o->chunks[i].id.epoch == id->epoch && o->chunks[i].id.seq == id->seq)
 			return NULL;
-	CHECK(o->chunk_count < ORACLE_CHUNKS_MAX);
+	if (o->chunk_count == o->chunk_room) {
+		o->chunk_room = o->chunk_room ? 2 * o->chunk_room : 64;
+		o->chunks = realloc(o->chunks, o->chunk_room * sizeof(*o->chunks));
+		CHECK(o->chunks);
+	}
 	o->chunks[o->chunk_count] = (struct oracle_chunk){.id = *id};
 	return &o->chunks[o->chunk_count++];
 }
@@ -337,13 +350,12 @@ bool oracle_read(struct oracle *o, struct rig *rig, const char *stream)
 {
 	*o = (struct oracle){.rig = rig};
 	snprintf(o->stream, sizeof(o->stream), "%s", stream);
-	o->chunks = calloc(ORACLE_CHUNKS_MAX, sizeof(*o->chunks));
-	CHECK(o->chunks);
 	read_index(o);
 	read_head(o);
 	for (size_t i = 0; i < o->chunk_count; i++)
 		read_chunk(o, &o->chunks[i]);
-	qsort(o->chunks, o->chunk_count, sizeof(*o->chunks), by_id);
+	if (o->chunk_count)
+		qsort(o->chunks, o->chunk_count, sizeof(*o->chunks), by_id);
 	for (unsigned i = 0; i < rig->recorder_count; i++)
 		if (!strcmp(rig->recorders[i].footage.stream, stream))
 			check_session(o, &rig->recorders[i]);
@@ -397,7 +409,7 @@ static void check_totals(struct oracle *o)
 	index_days_fini(&days);
 }
 
-void oracle_demand_rest(struct rig *rig, const char *stream)
+bool oracle_rests(struct rig *rig, const char *stream, char *ret_problem, size_t size)
 {
 	struct oracle o;
 	oracle_read(&o, rig, stream);
@@ -408,7 +420,17 @@ void oracle_demand_rest(struct rig *rig, const char *stream)
 			problem(&o, "chunk %" PRIx64 ".%u is not indexed", o.chunks[i].id.epoch,
 				o.chunks[i].id.seq);
 	check_totals(&o);
-	if (o.problem[0])
-		fail_with(rig, &o);
+	bool rests = !o.problem[0];
+	if (!rests)
+		snprintf(ret_problem, size, "seed %" PRIu64 " at rest: %s", rig->world.seed,
+			o.problem);
 	oracle_fini(&o);
+	return rests;
+}
+
+void oracle_demand_rest(struct rig *rig, const char *stream)
+{
+	struct oracle o = {0};
+	if (!oracle_rests(rig, stream, o.problem, sizeof(o.problem)))
+		fail_with(rig, &o);
 }

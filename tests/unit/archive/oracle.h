@@ -5,8 +5,6 @@
 
 #include "tests/unit/archive/rig.h"
 
-#define ORACLE_CHUNKS_MAX 8192
-
 struct oracle_chunk {
 	struct chunk_id id;
 	bool indexed, sealed;
@@ -23,7 +21,7 @@ struct oracle {
 	struct head head;
 	uint64_t epoch;
 	struct oracle_chunk *chunks; /* in order of id */
-	size_t chunk_count;
+	size_t chunk_count, chunk_room;
 	char problem[512]; /* "" : none; else the first promise found broken */
 };
 
@@ -35,6 +33,8 @@ bool oracle_read(struct oracle *o, struct rig *rig, const char *stream);
 void oracle_fini(struct oracle *o);
 /* The same, failing the test with the problem and the seed. */
 void oracle_demand(struct rig *rig, const char *stream);
+/* Whether a stream at rest has all that oracle_demand_rest asks; else the problem in words. */
+bool oracle_rests(struct rig *rig, const char *stream, char *ret_problem, size_t size);
 /* For a stream at rest: no intent is left, every chunk is sealed and indexed, the days' totals
  * agree with the records. */
 void oracle_demand_rest(struct rig *rig, const char *stream);

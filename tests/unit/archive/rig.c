@@ -53,7 +53,7 @@ void rig_end(struct rig *rig)
 {
 	for (unsigned i = 0; i < rig->recorder_count; i++) {
 		struct recorder *r = &rig->recorders[i];
-		r->running = false;
+		r->running = r->stubborn = false;
 		recorder_hang_up(r, false);
 	}
 	for (unsigned i = 0; i < rig->node_count; i++)
@@ -66,11 +66,22 @@ void rig_end(struct rig *rig)
 			buf_unref(&r->bodies[k]);
 		free(r->bodies);
 		free(r->headers);
-		buf_unref(&r->init);
+		for (unsigned k = 0; k < r->init_count; k++)
+			buf_unref(&r->inits[k]);
 	}
 	CHECK(list_empty(&rig->connections));
 	store_backend_close(&rig->model);
 	sim_world_fini(&rig->world);
+}
+
+void rig_abandon(struct rig *rig)
+{
+	for (unsigned i = 0; i < rig->recorder_count; i++)
+		rig->recorders[i].running = rig->recorders[i].stubborn = false;
+	for (unsigned i = 0; i < rig->node_count; i++)
+		if (!rig->nodes[i].closed)
+			rig_node_kill(&rig->nodes[i]);
+	rig_end(rig);
 }
 
 void rig_run_s(struct rig *rig, int64_t seconds)
@@ -204,9 +215,17 @@ void rig_node_stop(struct rig_node *n)
 
 static void send_what_it_can(struct recorder *r);
 
+static struct buf *init_of(const struct recorder *r, uint64_t seq)
+{
+	unsigned i = r->init_count - 1;
+	while (i && r->inits_from[i] > seq)
+		i--;
+	return r->inits[i];
+}
+
 static void reconnect_later(struct recorder *r)
 {
-	if (r->running)
+	if (r->running || r->stubborn)
 		CHECK(loop_timer_start(&r->rig->world.loop, &r->reconnect, NS_PER_SECOND / 2) == 0);
 }
 
@@ -236,6 +255,9 @@ static void note_acknowledged(struct recorder *r, uint64_t durable)
 {
 	if (durable > r->acked)
 		r->acked = durable;
+	/* what an earlier connection sent may become durable before it is sent again */
+	if (r->next <= r->acked)
+		r->next = r->acked + 1;
 	/* an acknowledged fragment is dropped: from now on only the store has it */
 	for (; r->kept <= r->acked; r->kept++)
 		buf_unref(&r->bodies[r->kept - 1]);
@@ -270,12 +292,14 @@ static void on_taken(struct keeper_take *take)
 			.lane = r->footage.lane,
 			.from_seq = r->acked + 1,
 			.progress = on_progress};
-		rc = writer_session_open(take->writer, &c->session, r->init);
+		/* as the recorder's next fragment needs it */
+		rc = writer_session_open(take->writer, &c->session, init_of(r, r->acked + 1));
 		c->open = !rc;
 	}
 	if (r && !rc) {
 		note_acknowledged(r, c->session.durable);
 		r->next = c->session.durable + 1;
+		c->init = init_of(r, r->acked + 1);
 		send_what_it_can(r);
 		return;
 	}
@@ -327,7 +351,7 @@ struct recorder *rig_recorder(struct rig *rig, const char *stream, uint8_t lane,
 	r->footage.session = session;
 	r->footage.at = rig->world.wall;
 	r->footage.picture_bytes = 100;
-	r->init = footage_init(&r->footage);
+	recorder_change_init(r);
 	r->next = 1;
 	return r;
 }
@@ -353,10 +377,25 @@ void recorder_make(struct recorder *r)
 static int send_one(struct recorder *r, struct rig_connection *c, uint64_t seq)
 {
 	struct buf *kept = r->bodies[seq - 1];
+	if (!kept)
+		fprintf(stderr,
+			"seed %llu: session %llx: %llu is asked for again, %llu was acknowledged; "
+			"daemon %d\n",
+			(unsigned long long)r->rig->world.seed,
+			(unsigned long long)r->footage.session, (unsigned long long)seq,
+			(unsigned long long)r->acked, (int)(c->daemon - r->rig->nodes));
 	CHECK(kept);
 	struct buf *body = r->share ? buf_ref(kept) : buf_copy(kept->data, kept->len);
 	if (!body)
 		return -ENOMEM;
+	if (init_of(r, seq) != c->init) {
+		c->init = init_of(r, seq);
+		int rc = writer_init(&c->session, c->init);
+		if (rc) {
+			buf_unref(&body);
+			return rc;
+		}
+	}
 	/* as a receiver hands it over: the body's only reference is the slice's */
 	struct slice slice = {.buf = body, .data = body->data, .len = body->len};
 	int rc = writer_append(
@@ -388,7 +427,10 @@ static void on_tick(struct loop_timer *timer)
 	if (!r->running)
 		return;
 	CHECK(loop_timer_start(&r->rig->world.loop, &r->tick, NS_PER_SECOND) == 0);
-	recorder_make(r);
+	if (r->idle_s)
+		r->idle_s--;
+	else
+		recorder_make(r);
 	/* one that is stopped looks dead: the recorder goes elsewhere */
 	if (r->connection && r->connection->daemon->paused) {
 		r->connection->recorder = NULL;
@@ -405,6 +447,21 @@ void recorder_go(struct recorder *r, struct rig_node *home)
 	r->tick.fire = on_tick;
 	r->reconnect.fire = on_reconnect;
 	CHECK(loop_timer_start(&r->rig->world.loop, &r->tick, NS_PER_SECOND) == 0);
+	connect(r);
+}
+
+void recorder_change_init(struct recorder *r)
+{
+	CHECK(r->init_count < ARRAY_LEN(r->inits));
+	r->inits_from[r->init_count] = r->made + 1;
+	r->inits[r->init_count++] = footage_init(&r->footage);
+}
+
+void recorder_reconnect(struct recorder *r)
+{
+	r->stubborn = true;
+	r->reconnect.fire = on_reconnect;
+	recorder_hang_up(r, false);
 	connect(r);
 }
 

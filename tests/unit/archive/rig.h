@@ -9,7 +9,7 @@
 #include "tests/lib/sim_loop.h"
 #include "tests/lib/store_model.h"
 
-#define RIG_NODES     8
+#define RIG_NODES     12
 #define RIG_RECORDERS 8
 
 struct rig;
@@ -35,17 +35,22 @@ struct rig_connection {
 	struct writer_session session;
 	struct loop_task closing;
 	bool taken, open;
+	struct buf *init; /* the recorder's, as this session knows it */
 };
 
 /* A lane of a recorder. */
 struct recorder {
 	struct rig *rig;
 	struct footage footage;
-	struct buf *init;
+	struct buf *inits[64]; /* of all its fragments: each holds from inits_from on */
+	uint64_t inits_from[64];
+	unsigned init_count;
 	bool running; /* makes a fragment a second */
 	bool create;
-	bool share; /* hand bodies over shared, so that moofs must be copied */
+	bool stubborn; /* reconnects though it makes nothing any more */
+	bool share;    /* hand bodies over shared, so that moofs must be copied */
 	bool closed_by_writer;
+	unsigned idle_s;       /* makes nothing for so long */
 	int refused;           /* the last refusal met */
 	struct rig_node *home; /* where it connects to */
 	struct rig_connection *connection;
@@ -80,6 +85,9 @@ void rig_start(struct rig *rig, uint64_t seed, const struct store_model_options 
 /* Ends everything in order; nothing may leak but what was killed. */
 void rig_end(struct rig *rig);
 
+/* Ends a test that may have failed: kills what still runs. */
+void rig_abandon(struct rig *rig);
+
 struct rig_node *rig_node_start(struct rig *rig);
 /* kill -9 */
 void rig_node_kill(struct rig_node *n);
@@ -93,6 +101,11 @@ struct recorder *rig_recorder(struct rig *rig, const char *stream, uint8_t lane,
 void recorder_go(struct recorder *r, struct rig_node *home);
 /* Makes one fragment now and sends it if it can. */
 void recorder_make(struct recorder *r);
+/* The footage's codec configuration has changed: the fragments made from now on need the new one.
+ */
+void recorder_change_init(struct recorder *r);
+/* Connects to its home again, whatever it was doing. */
+void recorder_reconnect(struct recorder *r);
 void recorder_hang_up(struct recorder *r, bool seal);
 /* Runs until everything the recorder made is acknowledged; false after `limit_ns`. */
 bool recorder_drain(struct recorder *r, int64_t limit_ns);
