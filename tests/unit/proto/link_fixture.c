@@ -24,8 +24,8 @@ static const char *const names[PARTIES] = {
 
 const char *file_of(const char *name)
 {
-	static char paths[8][160];
-	static unsigned next;
+	static _Thread_local char paths[8][160];
+	static _Thread_local unsigned next;
 	char *path = paths[next++ % 8];
 	snprintf(path, sizeof(paths[0]), "%s/%s", dir, name);
 	return path;
