@@ -280,22 +280,30 @@ static void transmit(struct link *l)
 
 /* --- when */
 
+/* Nobody further up the stack uses the link. A conversation that is over gives its buffers back at once: thousands may end in one turn
+ * of the loop. */
+static void settle(struct link *l)
+{
+	if (l->state == LINK_ENDED)
+		tls_free(&l->tls);
+	else
+		link_watch(l);
+}
+
 void link_on_read_task(struct loop_task *task)
 {
 	struct link *l = container_of(task, struct link, read_task);
 	receive(l);
 	if (l->state != LINK_ENDED && has_output(l))
 		transmit(l);
-	if (l->state != LINK_ENDED)
-		link_watch(l);
+	settle(l);
 }
 
 void link_on_write_task(struct loop_task *task)
 {
 	struct link *l = container_of(task, struct link, write_task);
 	transmit(l);
-	if (l->state != LINK_ENDED)
-		link_watch(l);
+	settle(l);
 }
 
 /* libuv stops watching a socket with an error. What the peer sent before is still read, and then
@@ -331,6 +339,5 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 	}
 	if (l->state != LINK_ENDED && !full)
 		transmit(l);
-	if (l->state != LINK_ENDED)
-		link_watch(l);
+	settle(l);
 }
