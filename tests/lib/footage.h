@@ -6,7 +6,7 @@
 #include "storaged/archive/chunk.h"
 #include "storaged/archive/index.h"
 
-#define FOOTAGE_START_US     INT64_C(1795470000000000) /* 2026-11-23T22:20:00Z */
+#define FOOTAGE_START_US     INT64_C(1795470000000000) /* 2026-11-23T21:40:00Z */
 #define FOOTAGE_FRAGMENT_US  INT64_C(1000000)          /* ten pictures; every second fragment begins with a sync */
 
 /* A camera. Change `at` for gaps and steps, the rest as a test pleases. */
