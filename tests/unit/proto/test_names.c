@@ -10,7 +10,8 @@
 
 #include <cmocka.h>
 
-#define X63 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+#define X64 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+#define X65 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 
 static void accepts_ids_of_the_grammar(void **state)
 {
@@ -18,7 +19,7 @@ static void accepts_ids_of_the_grammar(void **state)
 	assert_true(camera_id_is_valid("a"));
 	assert_true(camera_id_is_valid("Gate-7_north.b"));
 	assert_true(camera_id_is_valid("34020000001320000001")); /* GB/T 28181 */
-	assert_true(camera_id_is_valid("A" X63));
+	assert_true(camera_id_is_valid(X64));
 	assert_true(profile_is_valid("main.b"));
 	assert_true(profile_is_valid("fifteen-letters"));
 }
@@ -26,8 +27,8 @@ static void accepts_ids_of_the_grammar(void **state)
 static void refuses_other_ids(void **state)
 {
 	(void)state;
-	static const char *const bad[] = {"", ".", "..", "-a", "_a", "a..b", "a/b", "a b", "a\n",
-		"\xc3\xa9", "a\x7f", "AA" X63};
+	static const char *const bad[] = {
+		"", ".", "..", "-a", "_a", "a..b", "a/b", "a b", "a\n", "\xc3\xa9", "a\x7f", X65};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		assert_false(camera_id_is_valid(bad[i]));
 	assert_false(profile_is_valid("sixteen--letters"));
@@ -41,7 +42,7 @@ static void splits_streams(void **state)
 	assert_int_equal(stream_name_split("gate-7/main.b", camera, profile), 0);
 	assert_string_equal(camera, "gate-7");
 	assert_string_equal(profile, "main.b");
-	assert_int_equal(stream_name_split("A" X63 "/fifteen-letters", camera, profile), 0);
+	assert_int_equal(stream_name_split(X64 "/fifteen-letters", camera, profile), 0);
 	assert_int_equal(strlen(camera), CAMERA_ID_MAX);
 	assert_int_equal(stream_name_split("a/b", NULL, NULL), 0);
 }
@@ -51,7 +52,7 @@ static void leaves_outputs_alone_when_refusing(void **state)
 	(void)state;
 	char camera[CAMERA_ID_MAX + 1] = "before", profile[PROFILE_MAX + 1] = "before";
 	static const char *const bad[] = {"", "/", "a", "a/", "/b", "a/b/c", "a/..", "../b",
-		"AA" X63 "/main", "a/sixteen--letters"};
+		X65 "/main", "a/sixteen--letters"};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		assert_int_equal(stream_name_split(bad[i], camera, profile), -EINVAL);
 	assert_string_equal(camera, "before");
