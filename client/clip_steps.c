@@ -72,11 +72,13 @@ struct clip_clock clip_clock_of(const struct clip_source *source, uint32_t fragm
 	return clock;
 }
 
+/* Rounded up: capture times are rounded to the nearest microsecond, so that a picture never counts as earlier than the whole microsecond in
+ * which it is shown, which is what people read off a list of times and ask for. */
 int64_t clip_clock_wall(const struct clip_clock *clock, int64_t pts)
 {
 	int64_t ticks = pts - clock->first_pts;
 	return clock->capture_us + ticks / clock->timescale * US_PER_SECOND +
-		(ticks % clock->timescale * US_PER_SECOND + clock->timescale / 2) / clock->timescale;
+		(ticks % clock->timescale * US_PER_SECOND + clock->timescale - 1) / clock->timescale;
 }
 
 /* How many samples of the fragment, in decoding order, what the window shows of it needs; 0: it shows nothing. */

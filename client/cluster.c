@@ -199,11 +199,16 @@ struct waiter {
 	struct refused refused;
 };
 
-struct waiter *waiter_new(struct core *core, int *ret_why)
+bool cluster_may_block(struct core *core)
 {
 	struct steppe *s = container_of(core, struct steppe, core);
+	return !s->own_loop && !pthread_equal(pthread_self(), s->thread);
+}
+
+struct waiter *waiter_new(struct core *core, int *ret_why)
+{
 	refused_remember(NULL);
-	if (s->own_loop || pthread_equal(pthread_self(), s->thread)) {
+	if (!cluster_may_block(core)) {
 		*ret_why = -EDEADLK;
 		return NULL;
 	}

@@ -3,7 +3,7 @@
 
 #include "base/clock.h"
 
-/* Rounded down, so that the end of one fragment is the start of the next to the microsecond. */
+/* Rounded to the nearest. */
 static int64_t ticks_to_us(int64_t ticks, uint32_t timescale)
 {
 	int64_t whole = ticks / timescale, rest = ticks % timescale;
@@ -11,7 +11,7 @@ static int64_t ticks_to_us(int64_t ticks, uint32_t timescale)
 		whole--;
 		rest += timescale;
 	}
-	return whole * US_PER_SECOND + rest * US_PER_SECOND / timescale;
+	return whole * US_PER_SECOND + (rest * US_PER_SECOND + timescale / 2) / timescale;
 }
 
 void timebase_anchor(struct timebase *t, uint32_t timescale, int64_t pts, int64_t wall_us)
