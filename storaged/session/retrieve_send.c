@@ -144,7 +144,12 @@ static void header_from_table(
 		.clock_error_us = f->clock_error_us,
 		.body_len = f->body_len,
 		.prefix_len = f->prefix_len,
+		.track_count = t->track_count,
 	};
+	/* where the times stood nobody knows any more, and without a body it does not matter: any
+	 * places a header may name */
+	for (uint32_t i = 0; i < t->track_count; i++)
+		ret_header->tfdt_offset[i] = 8 * (i + 1);
 }
 
 /* Judges an item's bytes in a read that came: whole and unchanged, or not. */

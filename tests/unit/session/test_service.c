@@ -1,0 +1,520 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The conversation with a whole daemon in virtual time: every test once on one loop, once with
+ * streams pinned to two. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/session/desk.h"
+
+static const unsigned one_loop = 1, two_loops = 2;
+
+static unsigned loops_of(void **state)
+{
+	return *(const unsigned *)*state;
+}
+
+static uint32_t ask_timeline(struct person *p, const char *stream, int64_t from_us, int64_t to_us)
+{
+	Steppe__Wire__Timeline ask = STEPPE__WIRE__TIMELINE__INIT;
+	ask.stream = (char *)(uintptr_t)stream;
+	ask.from_us = from_us;
+	ask.to_us = to_us;
+	return person_send(p, FRAME_TIMELINE, 0, &ask.base, NULL);
+}
+
+static uint32_t ask_fetch(struct person *p, const Steppe__Wire__Fetch *with, const char *stream,
+	int64_t from_us, int64_t to_us)
+{
+	Steppe__Wire__Fetch ask = with ? *with : (Steppe__Wire__Fetch)STEPPE__WIRE__FETCH__INIT;
+	ask.stream = (char *)(uintptr_t)stream;
+	ask.from_us = from_us;
+	ask.to_us = to_us;
+	if (!ask.credit)
+		ask.credit = 1u << 30;
+	return person_send(p, FRAME_FETCH, 0, &ask.base, NULL);
+}
+
+/* Takes the fragments of a fetch up to its end (or `most` of them); their numbers in order. */
+static size_t take_fragments(struct person *p, uint32_t stream, uint64_t *seqs, size_t most)
+{
+	size_t count = 0;
+	bool has_init = p->has_init;
+	while (count < most) {
+		struct note *n = person_hear(p, stream);
+		assert_non_null(n);
+		if (n->header.type == FRAME_FETCH_INIT) {
+			p->has_init = has_init = n->header.body_len > 0;
+		} else if (n->header.type == FRAME_FETCH_END) {
+			Steppe__Wire__FetchEnd *end =
+				steppe__wire__fetch_end__unpack(NULL, n->header.meta_len, n->meta);
+			assert_int_equal(end->fragments, count);
+			steppe__wire__fetch_end__free_unpacked(end, NULL);
+			note_free(n);
+			break;
+		} else {
+			struct fragment_header h;
+			assert_int_equal(n->header.type, FRAME_FRAGMENT);
+			Steppe__Wire__Fragment *f =
+				steppe__wire__fragment__unpack(NULL, n->header.meta_len, n->meta);
+			assert_int_equal(
+				fragment_header_decode(f->header.data, f->header.len, &h), 0);
+			assert_true(has_init);
+			if (f->damaged) {
+				assert_int_equal(n->header.body_len, 0);
+			} else if (f->prefix_only) {
+				assert_int_equal(n->header.body_len, h.prefix_len);
+				assert_int_equal(fragment_check_prefix_crc(&h, n->body), 0);
+			} else {
+				assert_int_equal(n->header.body_len, h.body_len);
+				assert_int_equal(fragment_check_crc(&h, n->body), 0);
+				assert_int_equal(fragment_check_digest(&h, n->body), 0);
+			}
+			seqs[count++] = h.seq + (f->damaged ? 1000000 : 0);
+			steppe__wire__fragment__free_unpacked(f, NULL);
+		}
+		note_free(n);
+	}
+	return count;
+}
+
+static void test_roles_and_names(void **state)
+{
+	struct desk d;
+	struct person recorder, viewer, admin;
+	struct footage f;
+	desk_start(&d, loops_of(state), NULL);
+	footage_start(&f, "gate-1/main", false);
+	person_dial(&recorder, &d, "rec", ROLE_RECORDER);
+	person_dial(&viewer, &d, "chen", ROLE_INVESTIGATOR);
+	person_dial(&admin, &d, "root", ROLE_ADMIN);
+	person_expect_refusal(
+		&recorder, ask_timeline(&recorder, "gate-1/main", 0, 1000), REFUSAL_ROLE);
+	person_expect_refusal(
+		&recorder, ask_fetch(&recorder, NULL, "gate-1/main", 0, 1000), REFUSAL_ROLE);
+	person_expect_refusal(
+		&admin, ask_fetch(&admin, NULL, "gate-1/main", 0, 1000), REFUSAL_ROLE);
+	person_expect_refusal(&viewer, person_open(&viewer, &f), REFUSAL_ROLE);
+	person_expect_refusal(
+		&viewer, ask_timeline(&viewer, "gate..1/main", 0, 1000), REFUSAL_NAME);
+	person_expect_refusal(&viewer, ask_timeline(&viewer, "gate-1", 0, 1000), REFUSAL_NAME);
+	person_expect_refusal(
+		&viewer, ask_timeline(&viewer, "gate-1/main", 1000, 1000), REFUSAL_TIME);
+	person_expect_refusal(
+		&viewer, ask_timeline(&viewer, "gate-1/main", -5, 1000), REFUSAL_TIME);
+	person_expect_refusal(
+		&viewer, ask_timeline(&viewer, "gate-1/main", 0, 1000), REFUSAL_UNKNOWN_STREAM);
+	person_expect_refusal(
+		&viewer, ask_fetch(&viewer, NULL, "gate-1/main", 0, 1000), REFUSAL_UNKNOWN_STREAM);
+	person_expect_refusal(&recorder, person_open(&recorder, &f), REFUSAL_UNKNOWN_CAMERA);
+	person_expect_refusal(
+		&recorder, person_send(&recorder, 200, 0, NULL, NULL), REFUSAL_PROTOCOL);
+	/* frames of what has ended mean nothing */
+	person_append(&recorder, 77, &f);
+	assert_null(person_hear(&recorder, 77));
+	person_leave(&recorder);
+	person_leave(&viewer);
+	person_leave(&admin);
+	desk_stop(&d);
+}
+
+static void test_recorded_seen_and_fetched(void **state)
+{
+	struct desk d;
+	struct person recorder, viewer;
+	struct footage f[4];
+	uint64_t seqs[128];
+	desk_start(&d, loops_of(state), NULL);
+	person_dial(&recorder, &d, "rec", ROLE_RECORDER);
+	person_dial(&viewer, &d, "chen", ROLE_INVESTIGATOR);
+	/* several cameras, so that some are pinned to another loop */
+	for (unsigned i = 0; i < 4; i++) {
+		char name[STREAM_NAME_MAX + 1];
+		snprintf(name, sizeof(name), "gate-%u/main", i);
+		footage_start(&f[i], name, i == 1);
+		f[i].at = d.world.wall;
+		snprintf(name, sizeof(name), "gate-%u", i);
+		desk_camera(&d, name);
+		int64_t start_us = f[i].at.us;
+		uint32_t stream = person_record(&recorder, &f[i], 20);
+		Steppe__Wire__TimelineReply *t = person_expect(&viewer,
+			ask_timeline(&viewer, f[i].stream, start_us, start_us + US_PER_DAY),
+			FRAME_TIMELINE_REPLY, &steppe__wire__timeline_reply__descriptor);
+		assert_int_equal(t->n_spans, 1);
+		assert_int_equal(t->spans[0]->start_us, start_us);
+		assert_int_equal(t->spans[0]->end_us, f[i].at.us);
+		assert_int_equal(t->spans[0]->fragments, 20);
+		assert_int_equal(t->n_gaps, 0);
+		steppe__wire__timeline_reply__free_unpacked(t, NULL);
+		/* open ... */
+		assert_int_equal(
+			take_fragments(&viewer,
+				ask_fetch(&viewer, NULL, f[i].stream, start_us, f[i].at.us), seqs,
+				128),
+			20);
+		for (unsigned k = 0; k < 20; k++)
+			assert_int_equal(seqs[k], k + 1);
+		Steppe__Wire__Close close = STEPPE__WIRE__CLOSE__INIT;
+		close.seal = true;
+		person_send(&recorder, FRAME_CLOSE, stream, &close.base, NULL);
+		struct note *n;
+		while ((n = person_hear(&recorder, stream)) && n->header.type == FRAME_ACK)
+			note_free(n);
+		assert_non_null(n);
+		assert_int_equal(n->header.type, FRAME_CLOSED);
+		note_free(n);
+		/* ... and sealed: the same */
+		sim_run_for(&d.world, 5 * NS_PER_SECOND);
+		assert_int_equal(
+			take_fragments(&viewer,
+				ask_fetch(&viewer, NULL, f[i].stream, start_us, f[i].at.us), seqs,
+				128),
+			20);
+	}
+	person_leave(&recorder);
+	person_leave(&viewer);
+	desk_stop(&d);
+}
+
+static void test_what_a_recorder_gets_wrong(void **state)
+{
+	struct desk d;
+	struct person recorder;
+	struct footage f;
+	struct fragment_header h;
+	uint8_t header[FRAGMENT_HEADER_SIZE];
+	desk_start(&d, loops_of(state), NULL);
+	footage_start(&f, "gate-1/main", false);
+	f.at = d.world.wall;
+	desk_camera(&d, "gate-1");
+	person_dial(&recorder, &d, "rec", ROLE_RECORDER);
+	static const int refusals[] = {
+		REFUSAL_CHECKSUM, REFUSAL_MALFORMED_MEDIA, REFUSAL_SEQUENCE, REFUSAL_PROTOCOL};
+	for (unsigned i = 0; i < 4; i++) {
+		uint32_t stream = person_record(&recorder, &f, 1);
+		struct footage attempt = f;
+		if (i == 2)
+			attempt.seq++;
+		struct buf *body = footage_fragment(&attempt, &h);
+		if (i == 3)
+			h.session ^= 1;
+		fragment_header_encode(&h, header);
+		if (i == 0)
+			body->data[body->len - 1] ^= 1;
+		if (i == 1)
+			body->len--;
+		Steppe__Wire__Append append = STEPPE__WIRE__APPEND__INIT;
+		append.header = (ProtobufCBinaryData){.data = header, .len = sizeof(header)};
+		person_send(&recorder, FRAME_APPEND, stream, &append.base, body);
+		person_expect_refusal(&recorder, stream, refusals[i]);
+		buf_unref(&body);
+	}
+	/* more than the credit */
+	d.admit.limits.lane_window = 64 << 10;
+	uint32_t stream = person_open(&recorder, &f);
+	Steppe__Wire__Opened *opened =
+		person_expect(&recorder, stream, FRAME_OPENED, &steppe__wire__opened__descriptor);
+	uint64_t credit = opened->lanes[0]->credit;
+	steppe__wire__opened__free_unpacked(opened, NULL);
+	f.picture_bytes = 20000;
+	store_model_stall(d.model, NULL, true);
+	struct footage start = f;
+	struct note *n = NULL;
+	for (uint64_t sent = 0; sent < credit + (2u << 20); sent += h.body_len) {
+		struct buf *body = footage_fragment(&f, &h);
+		fragment_header_encode(&h, header);
+		Steppe__Wire__Append append = STEPPE__WIRE__APPEND__INIT;
+		append.header = (ProtobufCBinaryData){.data = header, .len = sizeof(header)};
+		person_send(&recorder, FRAME_APPEND, stream, &append.base, body);
+		buf_unref(&body);
+	}
+	while ((n = person_hear(&recorder, stream)) && n->header.type == FRAME_ACK)
+		note_free(n);
+	assert_non_null(n);
+	assert_int_equal(n->header.type, FRAME_REFUSED);
+	note_free(n);
+	store_model_stall(d.model, NULL, false);
+	(void)start;
+	person_leave(&recorder);
+	desk_stop(&d);
+}
+
+static void test_one_recorder_at_a_time(void **state)
+{
+	struct desk d;
+	struct person first, again, other;
+	struct footage f, g;
+	desk_start(&d, loops_of(state), NULL);
+	footage_start(&f, "gate-1/main", false);
+	f.at = d.world.wall;
+	footage_start(&g, "gate-1/main", false);
+	g.session += 1;
+	desk_camera(&d, "gate-1");
+	person_dial(&first, &d, "rec", ROLE_RECORDER);
+	person_dial(&again, &d, "rec", ROLE_RECORDER);
+	person_dial(&other, &d, "stranger", ROLE_RECORDER);
+	uint32_t stream = person_record(&first, &f, 3);
+	person_expect_refusal(&other, person_open(&other, &g), REFUSAL_BUSY);
+	/* the same recorder, on another connection: at once */
+	person_record(&again, &f, 2);
+	person_expect_refusal(&first, stream, REFUSAL_SUPERSEDED);
+	/* after ten seconds of silence another may */
+	sim_run_for(&d.world, 11 * NS_PER_SECOND);
+	g.at = d.world.wall;
+	person_record(&other, &g, 2);
+	person_leave(&first);
+	person_leave(&again);
+	person_leave(&other);
+	desk_stop(&d);
+}
+
+static void test_a_snapshot_and_its_bytes(void **state)
+{
+	struct desk d;
+	struct person recorder, viewer;
+	struct footage f;
+	desk_start(&d, loops_of(state), NULL);
+	footage_start(&f, "gate-3/main", false);
+	f.at = d.world.wall;
+	int64_t start_us = f.at.us;
+	desk_camera(&d, "gate-3");
+	person_dial(&recorder, &d, "rec", ROLE_RECORDER);
+	person_dial(&viewer, &d, "chen", ROLE_INVESTIGATOR);
+	uint32_t recording = person_record(&recorder, &f, 10);
+	Steppe__Wire__Snapshot ask = STEPPE__WIRE__SNAPSHOT__INIT;
+	ask.stream = f.stream;
+	ask.from_us = start_us;
+	ask.to_us = start_us + US_PER_DAY;
+	uint32_t stream = person_send(&viewer, FRAME_SNAPSHOT, 0, &ask.base, NULL);
+	struct note *chunk = person_hear(&viewer, stream);
+	assert_non_null(chunk);
+	assert_int_equal(chunk->header.type, FRAME_SNAPSHOT_CHUNK);
+	Steppe__Wire__SnapshotChunk *c =
+		steppe__wire__snapshot_chunk__unpack(NULL, chunk->header.meta_len, chunk->meta);
+	struct chunk_table table = {0};
+	assert_int_equal(chunk_table_decode(&table, chunk->body + c->init_len,
+				 chunk->header.body_len - c->init_len),
+		0);
+	assert_int_equal(table.fragment_count, 10);
+	Steppe__Wire__SnapshotEnd *end = person_expect(
+		&viewer, stream, FRAME_SNAPSHOT_END, &steppe__wire__snapshot_end__descriptor);
+	assert_int_equal(end->chunks, 1);
+	/* more is recorded meanwhile: what was taken down does not change */
+	for (int i = 0; i < 10; i++)
+		person_append(&recorder, recording, &f);
+	sim_run_for(&d.world, 10 * NS_PER_SECOND);
+	Steppe__Wire__Read read = STEPPE__WIRE__READ__INIT;
+	read.snapshot = end->id;
+	read.offset = table.fragments[9].offset - CHUNK_FRAG_BOX;
+	read.length = table.fragments[9].body_len + CHUNK_FRAG_BOX;
+	uint32_t number = person_send(&viewer, FRAME_READ, 0, &read.base, NULL);
+	struct note *bytes = person_hear(&viewer, number);
+	assert_non_null(bytes);
+	assert_int_equal(bytes->header.type, FRAME_READ_REPLY);
+	struct fragment_header h;
+	struct wall receipt;
+	uint8_t cause;
+	assert_int_equal(chunk_frag_parse(bytes->body, CHUNK_FRAG_BOX, &h, &receipt, &cause), 0);
+	assert_int_equal(h.seq, 10);
+	assert_int_equal(fragment_check_crc(&h, bytes->body + CHUNK_FRAG_BOX), 0);
+	/* beyond it, or of no snapshot */
+	read.offset += UINT64_C(1) << 40;
+	person_expect_refusal(
+		&viewer, person_send(&viewer, FRAME_READ, 0, &read.base, NULL), REFUSAL_PROTOCOL);
+	read.chunk = 5;
+	person_expect_refusal(
+		&viewer, person_send(&viewer, FRAME_READ, 0, &read.base, NULL), REFUSAL_SNAPSHOT);
+	sim_run_for(&d.world, 700 * NS_PER_SECOND);
+	read.chunk = 0;
+	read.offset = 0;
+	person_expect_refusal(
+		&viewer, person_send(&viewer, FRAME_READ, 0, &read.base, NULL), REFUSAL_SNAPSHOT);
+	note_free(chunk);
+	note_free(bytes);
+	chunk_table_fini(&table);
+	steppe__wire__snapshot_chunk__free_unpacked(c, NULL);
+	steppe__wire__snapshot_end__free_unpacked(end, NULL);
+	person_leave(&recorder);
+	person_leave(&viewer);
+	desk_stop(&d);
+}
+
+static void test_the_live_edge_is_followed(void **state)
+{
+	struct desk d;
+	struct person recorder, viewer;
+	struct footage f;
+	uint64_t seqs[512];
+	desk_start(&d, loops_of(state), NULL);
+	footage_start(&f, "gate-2/main", false);
+	f.at = d.world.wall;
+	int64_t start_us = f.at.us;
+	desk_camera(&d, "gate-2");
+	person_dial(&recorder, &d, "rec", ROLE_RECORDER);
+	person_dial(&viewer, &d, "chen", ROLE_INVESTIGATOR);
+	uint32_t recording = person_record(&recorder, &f, 10);
+	Steppe__Wire__Fetch with = STEPPE__WIRE__FETCH__INIT;
+	with.follow = true;
+	uint32_t stream = ask_fetch(&viewer, &with, f.stream, start_us, 0);
+	assert_int_equal(take_fragments(&viewer, stream, seqs, 10), 10);
+	uint64_t expected = 11;
+	for (int i = 0; i < 200; i++) {
+		if (i == 100)
+			f.at.us -= 3600 * US_PER_SECOND; /* the camera's clock steps back an hour */
+		person_append(&recorder, recording, &f);
+		sim_run_for(&d.world, NS_PER_SECOND);
+		if (i % 20 == 19) {
+			assert_int_equal(take_fragments(&viewer, stream, seqs, 10), 10);
+			for (int k = 0; k < 10; k++)
+				assert_int_equal(seqs[k], expected++);
+		}
+	}
+	/* STOP has no answer, and nothing comes after it */
+	person_send(&viewer, FRAME_STOP, stream, NULL, NULL);
+	sim_run_for(&d.world, NS_PER_SECOND);
+	struct note *n;
+	while ((n = person_hear(&viewer, stream)))
+		note_free(n);
+	person_append(&recorder, recording, &f);
+	assert_null(person_hear(&viewer, stream));
+	person_leave(&recorder);
+	person_leave(&viewer);
+	desk_stop(&d);
+}
+
+static void test_credit_holds_a_fetch_back(void **state)
+{
+	struct desk d;
+	struct person recorder, viewer;
+	struct footage f;
+	uint64_t seqs[128];
+	desk_start(&d, loops_of(state), NULL);
+	footage_start(&f, "gate-2/main", false);
+	f.at = d.world.wall;
+	int64_t start_us = f.at.us;
+	desk_camera(&d, "gate-2");
+	person_dial(&recorder, &d, "rec", ROLE_RECORDER);
+	person_dial(&viewer, &d, "chen", ROLE_INVESTIGATOR);
+	person_record(&recorder, &f, 30);
+	Steppe__Wire__Fetch with = STEPPE__WIRE__FETCH__INIT;
+	with.credit = 1;
+	with.backward = true;
+	uint32_t stream = ask_fetch(&viewer, &with, f.stream, start_us, f.at.us);
+	assert_int_equal(take_fragments(&viewer, stream, seqs, 1), 1);
+	assert_null(person_hear(&viewer, stream));
+	Steppe__Wire__FetchCredit more = STEPPE__WIRE__FETCH_CREDIT__INIT;
+	more.credit = 1u << 30;
+	person_send(&viewer, FRAME_FETCH_CREDIT, stream, &more.base, NULL);
+	uint64_t first = seqs[0];
+	/* the initial segment came with the first one; the rest of the runs, newest first */
+	size_t count = 0;
+	struct note *n;
+	while ((n = person_hear(&viewer, stream)) && n->header.type == FRAME_FRAGMENT) {
+		count++;
+		note_free(n);
+	}
+	assert_int_equal(count, 29);
+	assert_non_null(n);
+	assert_int_equal(n->header.type, FRAME_FETCH_END);
+	note_free(n);
+	assert_true(first > 20);
+	person_leave(&recorder);
+	person_leave(&viewer);
+	desk_stop(&d);
+}
+
+static void test_damage_is_told_and_the_rest_comes(void **state)
+{
+	struct desk d;
+	struct person recorder, viewer;
+	struct footage f;
+	uint64_t seqs[128];
+	desk_start(&d, loops_of(state), NULL);
+	footage_start(&f, "gate-2/main", false);
+	f.at = d.world.wall;
+	int64_t start_us = f.at.us;
+	desk_camera(&d, "gate-2");
+	person_dial(&recorder, &d, "rec", ROLE_RECORDER);
+	person_dial(&viewer, &d, "chen", ROLE_INVESTIGATOR);
+	person_record(&recorder, &f, 10);
+	struct chunk_id id = {.epoch = 1, .seq = 1};
+	char name[STORE_NAME_MAX + 1];
+	chunk_name(name, f.stream, &id);
+	size_t len;
+	uint8_t *bytes = store_model_bytes(d.model, STORE_DATA, name, &len);
+	assert_non_null(bytes);
+	bytes[len / 2] ^= 0x40;
+	assert_int_equal(take_fragments(&viewer,
+				 ask_fetch(&viewer, NULL, f.stream, start_us, f.at.us), seqs, 128),
+		10);
+	unsigned damaged = 0;
+	for (unsigned i = 0; i < 10; i++) {
+		damaged += seqs[i] >= 1000000;
+		assert_int_equal(seqs[i] % 1000000, i + 1);
+	}
+	assert_int_equal(damaged, 1);
+	person_leave(&recorder);
+	person_leave(&viewer);
+	desk_stop(&d);
+}
+
+/* Everything is under way when people go, one after the other, at any moment: nothing is left
+ * behind and nothing breaks. */
+static void test_people_leave_at_any_moment(void **state)
+{
+	for (unsigned step = 0; step < 60; step++) {
+		struct desk d;
+		struct person recorder, viewer;
+		struct footage f;
+		desk_start(&d, loops_of(state), NULL);
+		footage_start(&f, "gate-2/main", false);
+		f.at = d.world.wall;
+		int64_t start_us = f.at.us;
+		desk_camera(&d, "gate-2");
+		person_dial(&recorder, &d, "rec", ROLE_RECORDER);
+		person_dial(&viewer, &d, "chen", ROLE_INVESTIGATOR);
+		uint32_t recording = person_record(&recorder, &f, 5);
+		Steppe__Wire__Fetch with = STEPPE__WIRE__FETCH__INIT;
+		ask_fetch(&viewer, &with, f.stream, start_us, f.at.us);
+		with.follow = true;
+		ask_fetch(&viewer, &with, f.stream, start_us, 0);
+		ask_timeline(&viewer, f.stream, start_us, start_us + 1000);
+		Steppe__Wire__Snapshot snapshot = STEPPE__WIRE__SNAPSHOT__INIT;
+		snapshot.stream = f.stream;
+		snapshot.from_us = start_us;
+		snapshot.to_us = start_us + US_PER_DAY;
+		person_send(&viewer, FRAME_SNAPSHOT, 0, &snapshot.base, NULL);
+		person_append(&recorder, recording, &f);
+		for (unsigned i = 0; i < step; i++)
+			sim_step(&d.world);
+		person_leave(step % 2 ? &viewer : &recorder);
+		person_leave(step % 2 ? &recorder : &viewer);
+		desk_stop(&d);
+	}
+}
+
+#define BOTH(test)                                                                                 \
+	{#test " one loop", test, NULL, NULL, (void *)&one_loop},                                  \
+	{                                                                                          \
+#test " two loops", test, NULL, NULL, (void *)&two_loops                           \
+	}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		BOTH(test_roles_and_names),
+		BOTH(test_recorded_seen_and_fetched),
+		BOTH(test_what_a_recorder_gets_wrong),
+		BOTH(test_one_recorder_at_a_time),
+		BOTH(test_a_snapshot_and_its_bytes),
+		BOTH(test_the_live_edge_is_followed),
+		BOTH(test_credit_holds_a_fetch_back),
+		BOTH(test_damage_is_told_and_the_rest_comes),
+		BOTH(test_people_leave_at_any_moment),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
