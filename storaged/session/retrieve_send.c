@@ -134,7 +134,6 @@ static void header_from_table(
 	const struct table_fragment *f = fragment_of(r, item);
 	*ret_header = (struct fragment_header){
 		.lane = c->view->record.lane,
-		.track_count = 1, /* a header has a track at least; where its time lay nobody asks */
 		.clock_source = f->clock_source,
 		.flags = f->flags,
 		.session = t->session,
