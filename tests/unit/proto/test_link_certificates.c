@@ -120,6 +120,51 @@ static void another_identity_while_running(void **state)
 	assert_string_equal(f->a.ch->identity.name, "node2");
 }
 
+/* What docs/operate/certificates.md says to do with an authority that is there already, with an
+ * intermediate. */
+static void another_authority(void **state)
+{
+	struct fixture *f = *state;
+	char command[2048], why[256] = "";
+	snprintf(command, sizeof(command),
+		"mkdir %s && cd %s && exec >/dev/null 2>&1 && "
+		"K='-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes' && "
+		"printf 'basicConstraints=critical,CA:TRUE\n' > inner.ext && "
+		"openssl req -x509 $K -days 30 -subj '/CN=Our root' -keyout root.key -out root.crt "
+		"&& "
+		"openssl req -new $K -subj '/CN=Our video CA' -keyout inner.key -out inner.csr && "
+		"openssl x509 -req -in inner.csr -CA root.crt -CAkey root.key -CAcreateserial "
+		"-days 30 "
+		"-extfile inner.ext -out inner.crt && for ROLE in node recorder; do "
+		"openssl req -new $K -subj /CN=$ROLE -keyout $ROLE.key -out $ROLE.csr && "
+		"printf "
+		"'subjectAltName=URI:steppe:role:%%s\nextendedKeyUsage=serverAuth,clientAuth\n' "
+		"$ROLE > role.ext && "
+		"openssl x509 -req -in $ROLE.csr -CA inner.crt -CAkey inner.key -CAcreateserial "
+		"-days 30 "
+		"-extfile role.ext -out leaf.crt && cat leaf.crt inner.crt > $ROLE.crt || exit 1; "
+		"done",
+		file_of("own"), file_of("own"));
+	assert_int_equal(system(command), 0);
+	struct tls_files node = {
+		file_of("own/root.crt"), file_of("own/node.crt"), file_of("own/node.key"), NULL};
+	struct tls_files recorder = {
+		node.ca, file_of("own/recorder.crt"), file_of("own/recorder.key"), NULL};
+	struct tls_identity *id = NULL, *dialing = NULL;
+	assert_int_equal(tls_identity_load(&node, &id, why, sizeof(why)), 0);
+	assert_int_equal(tls_identity_load(&recorder, &dialing, why, sizeof(why)), 0);
+	link_listener_set_identity(f->listener, id);
+	tls_identity_unref(&id);
+	const struct link_hello hello = {.software = "test"};
+	f->a.ch = link_connect(&f->loop, link_listener_address(f->listener), dialing, &hello,
+		&f->options, &f->a.user);
+	WAIT_FOR(f, (f->a.ready && f->b.ready) || f->a.closed);
+	assert_int_equal(f->a.closed, 0);
+	assert_string_equal(f->b.ch->identity.name, "recorder");
+	assert_int_equal(f->b.ch->identity.roles, ROLE_RECORDER);
+	tls_identity_unref(&dialing);
+}
+
 static void files_that_cannot_be_used(void **state)
 {
 	(void)state;
@@ -168,6 +213,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {TEST(bad_certificates), TEST(bad_daemons),
 		TEST(a_missing_list_revokes_nobody), TEST(resumption),
-		TEST(another_identity_while_running), TEST(files_that_cannot_be_used)};
+		TEST(another_identity_while_running), TEST(another_authority),
+		TEST(files_that_cannot_be_used)};
 	return cmocka_run_group_tests(tests, link_group_setup, link_group_teardown);
 }
