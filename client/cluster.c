@@ -236,11 +236,11 @@ void waiter_wake(struct waiter *w, int status, const struct refused *refused)
 int waiter_wait(struct waiter **slot)
 {
 	struct waiter *w = *slot;
-	*slot = NULL;
 	pthread_mutex_lock(&w->lock);
 	while (!w->answered)
 		pthread_cond_wait(&w->wake, &w->lock);
 	pthread_mutex_unlock(&w->lock);
+	*slot = NULL;
 	int status = w->status;
 	if (status == ERR_REFUSED)
 		refused_remember(&w->refused);
