@@ -127,6 +127,7 @@ int chunk_head_build(
 	const struct chunk_header *h, const void *init, size_t init_len, struct buf **ret_buf)
 {
 	size_t name_len = strlen(h->stream);
+	bool gap = h->gap_before.cause != GAP_NONE;
 	CHECK(name_len <= STREAM_NAME_MAX);
 	if (init_len > FRAGMENT_INIT_MAX)
 		return ERR_LIMIT;
@@ -144,8 +145,8 @@ int chunk_head_build(
 	bytes_put(&b, h->cluster, sizeof(h->cluster));
 	put_id(&b, &h->id);
 	put_id(&b, &h->previous);
-	bytes_put_u64(&b, (uint64_t)h->gap_before.from.us);
-	bytes_put_u64(&b, (uint64_t)h->gap_before.to.us);
+	bytes_put_u64(&b, gap ? (uint64_t)h->gap_before.from.us : 0);
+	bytes_put_u64(&b, gap ? (uint64_t)h->gap_before.to.us : 0);
 	bytes_put_u32(&b, (uint32_t)init_len);
 	bytes_put_u32(&b, crc32c(0, init, init_len));
 	bytes_put_u8(&b, (uint8_t)name_len);
