@@ -457,6 +457,12 @@ void recorder_change_init(struct recorder *r)
 	r->inits[r->init_count++] = footage_init(&r->footage);
 }
 
+void recorder_reconnect_only(struct recorder *r, struct rig_node *home)
+{
+	r->home = home;
+	recorder_reconnect(r);
+}
+
 void recorder_reconnect(struct recorder *r)
 {
 	r->stubborn = true;

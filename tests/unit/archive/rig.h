@@ -104,6 +104,8 @@ void recorder_make(struct recorder *r);
 /* The footage's codec configuration has changed: the fragments made from now on need the new one.
  */
 void recorder_change_init(struct recorder *r);
+/* Connects and makes nothing by itself. */
+void recorder_reconnect_only(struct recorder *r, struct rig_node *home);
 /* Connects to its home again, whatever it was doing. */
 void recorder_reconnect(struct recorder *r);
 void recorder_hang_up(struct recorder *r, bool seal);
