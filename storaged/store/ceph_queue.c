@@ -268,6 +268,8 @@ static int start_thread(struct ceph_queue *q, char *why, size_t why_size)
 {
 	int rc = -pthread_create(&q->thread, NULL, run, q);
 	q->thread_started = !rc;
+	if (!rc)
+		(void)pthread_setname_np(q->thread, "store-submit"); /* for people's eyes alone */
 	if (rc)
 		(void)snprintf(why, why_size, "no thread for Ceph: %s", strerror(-rc));
 	return rc;

@@ -126,6 +126,7 @@ int ceph_walk_start(struct ceph_queue *queue, struct ceph_walk **ret_walk)
 		free(w);
 		return rc;
 	}
+	(void)pthread_setname_np(w->thread, "store-walk"); /* for people's eyes alone */
 	*ret_walk = w;
 	return 0;
 }
