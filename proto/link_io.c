@@ -52,9 +52,10 @@ void link_socket_free(struct link_socket **slot)
 	close(s->fd);
 }
 
+/* A user's pause holds back frames alone: handshakes go on, and an end is waited for. */
 static bool wants_input(const struct link *l)
 {
-	return l->state != LINK_DIALING && (l->state >= LINK_CLOSING || !l->paused);
+	return l->state != LINK_DIALING && (l->state != LINK_OPEN || !l->paused);
 }
 
 static bool has_output(const struct link *l)
@@ -280,8 +281,8 @@ static void transmit(struct link *l)
 
 /* --- when */
 
-/* Nobody further up the stack uses the link. A conversation that is over gives its buffers back at once: thousands may end in one turn
- * of the loop. */
+/* Nobody further up the stack uses the link. A conversation that is over gives its buffers back at
+ * once: thousands may end in one turn of the loop. */
 static void settle(struct link *l)
 {
 	if (l->state == LINK_ENDED)

@@ -149,6 +149,19 @@ static void pausing_in_a_frame(void **state)
 	}
 }
 
+static void pausing_before_the_greeting(void **state)
+{
+	struct fixture *f = *state;
+	dial_as(f, RECORDER);
+	channel_pause(f->a.ch, true);
+	WAIT_FOR(f, f->a.ready && f->b.ready);
+	send_pattern(&f->b, FRAME_ACK, 10);
+	turn_for(f, 5);
+	assert_int_equal(f->a.frames, 0);
+	channel_pause(f->a.ch, false);
+	WAIT_FOR(f, f->a.frames == 1);
+}
+
 static void closing_sends_what_is_queued(void **state)
 {
 	struct fixture *f = *state;
@@ -293,8 +306,8 @@ int main(void)
 		TEST(bodies_of_several_slices), TEST(many_small_frames),
 		TEST(more_than_a_frame_carries), TEST(a_full_queue_drains),
 		TEST(a_peer_that_does_not_read_is_given_up), TEST(pausing_in_a_frame),
-		TEST(closing_sends_what_is_queued), TEST(closing_inside_events),
-		TEST(stopping_in_each_state), TEST(freed_listeners_tell), TEST(dials_that_fail),
-		TEST(names_are_resolved)};
+		TEST(pausing_before_the_greeting), TEST(closing_sends_what_is_queued),
+		TEST(closing_inside_events), TEST(stopping_in_each_state),
+		TEST(freed_listeners_tell), TEST(dials_that_fail), TEST(names_are_resolved)};
 	return cmocka_run_group_tests(tests, link_group_setup, link_group_teardown);
 }
