@@ -8,10 +8,12 @@
 #include "client/ask.h"
 
 #define LIST_PAGE 500
-#define FSCK_PATIENCE_NS (7 * 24 * 3600 * NS_PER_SECOND) /* it reads all of a stream; progress is its findings */
+#define FSCK_PATIENCE_NS                                                                           \
+	(7 * 24 * 3600 * NS_PER_SECOND) /* it reads all of a stream; progress is its findings */
 
 /* Unpacks a frame that must be of `type`; NULL otherwise. */
-static void *unpack(const struct frame *frame, uint8_t type, const ProtobufCMessageDescriptor *descriptor)
+static void *unpack(
+	const struct frame *frame, uint8_t type, const ProtobufCMessageDescriptor *descriptor)
 {
 	if (frame->header.type != type)
 		return NULL;
@@ -22,13 +24,15 @@ static void *unpack(const struct frame *frame, uint8_t type, const ProtobufCMess
 
 static int on_acknowledged(struct ask *a, const struct frame *frame)
 {
-	uint8_t expected = a->type == FRAME_CAMERA_PUT ? FRAME_CAMERA_PUT_REPLY : FRAME_CAMERA_REMOVED;
+	uint8_t expected =
+		a->type == FRAME_CAMERA_PUT ? FRAME_CAMERA_PUT_REPLY : FRAME_CAMERA_REMOVED;
 	return frame->header.type == expected ? 1 : ERR_FORMAT;
 }
 
 int steppe_camera_put(struct steppe *s, const struct steppe_camera *camera)
 {
-	if (camera->size < offsetof(struct steppe_camera, added_us) || !camera->id || !camera_id_is_valid(camera->id))
+	if (camera->size < offsetof(struct steppe_camera, added_us) || !camera->id ||
+		!camera_id_is_valid(camera->id))
 		return -EINVAL;
 	Steppe__Wire__Camera c = STEPPE__WIRE__CAMERA__INIT;
 	/* the generated structure has no const, packing does not write */
@@ -53,7 +57,8 @@ int steppe_camera_remove(struct steppe *s, const char *id)
 	return ask_wait(cluster_core(s), &a);
 }
 
-static bool show_camera(const Steppe__Wire__Camera *c, bool (*each)(void *user, const struct steppe_camera *camera), void *user)
+static bool show_camera(const Steppe__Wire__Camera *c,
+	bool (*each)(void *user, const struct steppe_camera *camera), void *user)
 {
 	const struct steppe_camera camera = {
 		.size = sizeof(camera),
@@ -80,18 +85,21 @@ static int on_camera(struct ask *a, const struct frame *frame)
 	return g->reply ? 1 : ERR_FORMAT;
 }
 
-int steppe_camera_get(struct steppe *s, const char *id, bool (*each)(void *user, const struct steppe_camera *camera), void *user)
+int steppe_camera_get(struct steppe *s, const char *id,
+	bool (*each)(void *user, const struct steppe_camera *camera), void *user)
 {
 	if (!id || !camera_id_is_valid(id))
 		return -EINVAL;
 	Steppe__Wire__CameraGet m = STEPPE__WIRE__CAMERA_GET__INIT;
 	m.id = (char *)id;
-	struct camera_get g = {.ask = {.type = FRAME_CAMERA_GET, .meta = &m.base, .answer = on_camera}};
+	struct camera_get g = {
+		.ask = {.type = FRAME_CAMERA_GET, .meta = &m.base, .answer = on_camera}};
 	int rc = ask_wait(cluster_core(s), &g.ask);
 	if (rc == 0 && !g.reply->camera)
 		rc = ERR_FORMAT;
 	if (rc == 0)
-		(void)show_camera(g.reply->camera, each, user); /* there is but one: whether to go on does not matter */
+		(void)show_camera(g.reply->camera, each,
+			user); /* there is but one: whether to go on does not matter */
 	if (g.reply)
 		steppe__wire__camera_reply__free_unpacked(g.reply, NULL);
 	return rc;
@@ -105,7 +113,8 @@ struct camera_list {
 static int on_list(struct ask *a, const struct frame *frame)
 {
 	struct camera_list *l = container_of(a, struct camera_list, ask);
-	l->reply = unpack(frame, FRAME_CAMERA_LIST_REPLY, &steppe__wire__camera_list_reply__descriptor);
+	l->reply = unpack(
+		frame, FRAME_CAMERA_LIST_REPLY, &steppe__wire__camera_list_reply__descriptor);
 	return l->reply ? 1 : ERR_FORMAT;
 }
 
@@ -116,7 +125,8 @@ static int list_page(struct steppe *s, char after[CAMERA_ID_MAX + 1],
 	Steppe__Wire__CameraList m = STEPPE__WIRE__CAMERA_LIST__INIT;
 	m.after = after;
 	m.limit = LIST_PAGE;
-	struct camera_list l = {.ask = {.type = FRAME_CAMERA_LIST, .meta = &m.base, .answer = on_list}};
+	struct camera_list l = {
+		.ask = {.type = FRAME_CAMERA_LIST, .meta = &m.base, .answer = on_list}};
 	int rc = ask_wait(cluster_core(s), &l.ask);
 	bool more = rc == 0 && l.reply->more && l.reply->n_cameras;
 	for (size_t i = 0; rc == 0 && i < l.reply->n_cameras; i++) {
@@ -136,7 +146,8 @@ static int list_page(struct steppe *s, char after[CAMERA_ID_MAX + 1],
 	return rc;
 }
 
-int steppe_camera_list(struct steppe *s, bool (*each)(void *user, const struct steppe_camera *camera), void *user)
+int steppe_camera_list(
+	struct steppe *s, bool (*each)(void *user, const struct steppe_camera *camera), void *user)
 {
 	char after[CAMERA_ID_MAX + 1] = "";
 	int rc;
@@ -160,7 +171,8 @@ static int on_status(struct ask *a, const struct frame *frame)
 	return g->reply ? 1 : ERR_FORMAT;
 }
 
-static int show_status(const Steppe__Wire__StatusReply *m, void (*done)(void *user, const struct steppe_status *status), void *user)
+static int show_status(const Steppe__Wire__StatusReply *m,
+	void (*done)(void *user, const struct steppe_status *status), void *user)
 {
 	struct steppe_status status = {
 		.node = m->node,
@@ -201,7 +213,8 @@ static int show_status(const Steppe__Wire__StatusReply *m, void (*done)(void *us
 	return 0;
 }
 
-int steppe_status(struct steppe *s, bool streams, void (*done)(void *user, const struct steppe_status *status), void *user)
+int steppe_status(struct steppe *s, bool streams,
+	void (*done)(void *user, const struct steppe_status *status), void *user)
 {
 	Steppe__Wire__Status m = STEPPE__WIRE__STATUS__INIT;
 	m.streams = streams;
@@ -225,10 +238,12 @@ struct fsck {
 
 static int on_fsck_end(struct fsck *f, const struct frame *frame)
 {
-	Steppe__Wire__FsckEnd *m = unpack(frame, FRAME_FSCK_END, &steppe__wire__fsck_end__descriptor);
+	Steppe__Wire__FsckEnd *m =
+		unpack(frame, FRAME_FSCK_END, &steppe__wire__fsck_end__descriptor);
 	if (!m)
 		return ERR_FORMAT;
-	f->result = (struct steppe_fsck_result){.chunks = m->chunks, .bytes = m->bytes, .findings = m->findings};
+	f->result = (struct steppe_fsck_result){
+		.chunks = m->chunks, .bytes = m->bytes, .findings = m->findings};
 	steppe__wire__fsck_end__free_unpacked(m, NULL);
 	return 1;
 }
@@ -238,11 +253,15 @@ static int on_fsck(struct ask *a, const struct frame *frame)
 	struct fsck *f = container_of(a, struct fsck, ask);
 	if (frame->header.type == FRAME_FSCK_END)
 		return on_fsck_end(f, frame);
-	Steppe__Wire__FsckFinding *m = unpack(frame, FRAME_FSCK_FINDING, &steppe__wire__fsck_finding__descriptor);
+	Steppe__Wire__FsckFinding *m =
+		unpack(frame, FRAME_FSCK_FINDING, &steppe__wire__fsck_finding__descriptor);
 	if (!m)
 		return ERR_FORMAT;
-	const struct steppe_fsck_finding finding = {
-		.object = m->object, .what = m->what, .from_us = m->from_us, .to_us = m->to_us, .repaired = m->repaired};
+	const struct steppe_fsck_finding finding = {.object = m->object,
+		.what = m->what,
+		.from_us = m->from_us,
+		.to_us = m->to_us,
+		.repaired = m->repaired};
 	if (f->finding)
 		f->finding(f->user, &finding);
 	steppe__wire__fsck_finding__free_unpacked(m, NULL);
@@ -250,7 +269,8 @@ static int on_fsck(struct ask *a, const struct frame *frame)
 }
 
 int steppe_fsck(struct steppe *s, const char *stream, int level, bool rebuild_index,
-	void (*finding)(void *user, const struct steppe_fsck_finding *finding), void *user, struct steppe_fsck_result *ret_result)
+	void (*finding)(void *user, const struct steppe_fsck_finding *finding), void *user,
+	struct steppe_fsck_result *ret_result)
 {
 	char camera[CAMERA_ID_MAX + 1];
 	if (!stream || level < 0 || stream_name_split(stream, camera, NULL) < 0)

@@ -22,5 +22,6 @@ struct ask {
 	struct waiter *waiter;
 };
 
-/* Blocking: the request's status, its refusal remembered for this thread; -EDEADLK where waiting is not allowed. */
+/* Blocking: the request's status, its refusal remembered for this thread; -EDEADLK where waiting is
+ * not allowed. */
 int ask_wait(struct core *core, struct ask *a);

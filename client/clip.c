@@ -30,9 +30,10 @@ struct steppe_clip {
 
 /* --- opening --- */
 
-/* A window may begin in the middle of a group of pictures that began in a chunk before: usually not far, in streams that have hardly
- * a sync picture far indeed. */
-static const int64_t leads_us[] = {20 * US_PER_SECOND, 15 * 60 * US_PER_SECOND, 2 * 3600 * US_PER_SECOND};
+/* A window may begin in the middle of a group of pictures that began in a chunk before: usually not
+ * far, in streams that have hardly a sync picture far indeed. */
+static const int64_t leads_us[] = {
+	20 * US_PER_SECOND, 15 * 60 * US_PER_SECOND, 2 * 3600 * US_PER_SECOND};
 
 static int take_snapshot(struct steppe_clip *c, struct snapshot *ret_snapshot)
 {
@@ -59,12 +60,14 @@ static bool has_number(const struct snapshot *s, uint64_t session, uint64_t seq)
 	return false;
 }
 
-/* Whether a chunk shows something in the window before its first sync sample, and what it hangs on is not in the snapshot. */
+/* Whether a chunk shows something in the window before its first sync sample, and what it hangs on
+ * is not in the snapshot. */
 static bool begins_too_late(const struct snapshot *s, const struct clip_window *w)
 {
 	for (size_t i = 0; i < s->chunk_count; i++) {
 		const struct chunk_table *t = &s->chunks[i].table;
-		for (uint32_t j = 0; j < t->fragment_count && !(t->fragments[j].flags & FRAGMENT_SYNC); j++) {
+		for (uint32_t j = 0;
+			j < t->fragment_count && !(t->fragments[j].flags & FRAGMENT_SYNC); j++) {
 			const struct table_fragment *f = &t->fragments[j];
 			if (f->capture.us + f->duration_us > w->from_us && f->capture.us < w->to_us)
 				return !has_number(s, t->session, t->fragments[0].seq - 1);
@@ -109,7 +112,8 @@ static int lay_out(struct steppe_clip *c)
 }
 
 /* Of a file: what its bytes follow from. */
-static int make_etag(const struct steppe_clip *c, const struct clip_file *file, char to[2 * ETAG_BYTES + 1])
+static int make_etag(
+	const struct steppe_clip *c, const struct clip_file *file, char to[2 * ETAG_BYTES + 1])
 {
 	struct digest d;
 	uint8_t sum[DIGEST_SIZE];
@@ -168,16 +172,19 @@ static int set_options(struct steppe_clip *c, const struct steppe_clip_options *
 	if (from->size < offsetof(struct steppe_clip_options, purpose))
 		return -EINVAL;
 	memcpy(&o, from, from->size < sizeof(o) ? from->size : sizeof(o));
-	if (!o.stream || stream_name_split(o.stream, c->camera, NULL) < 0 || o.from_us >= o.to_us || o.from_us < 0)
+	if (!o.stream || stream_name_split(o.stream, c->camera, NULL) < 0 || o.from_us >= o.to_us ||
+		o.from_us < 0)
 		return -EINVAL;
 	memcpy(c->stream, o.stream, strlen(o.stream) + 1);
-	c->window = (struct clip_window){.from_us = o.from_us, .to_us = o.to_us, .close_gaps = o.close_gaps};
+	c->window = (struct clip_window){
+		.from_us = o.from_us, .to_us = o.to_us, .close_gaps = o.close_gaps};
 	c->purpose = strdup(o.purpose ? o.purpose : "");
 	c->case_id = strdup(o.case_id ? o.case_id : "");
 	return c->purpose && c->case_id ? 0 : -ENOMEM;
 }
 
-int steppe_clip_open(struct steppe *s, const struct steppe_clip_options *options, struct steppe_clip **ret_clip)
+int steppe_clip_open(
+	struct steppe *s, const struct steppe_clip_options *options, struct steppe_clip **ret_clip)
 {
 	struct steppe_clip *c = calloc(1, sizeof(*c));
 	if (!c)
@@ -275,7 +282,8 @@ const struct steppe_clip_fragment *steppe_clip_fragment(struct steppe_clip *c, s
 
 /* --- reading --- */
 
-/* The daemon has lost the snapshot (it was started again, or the ten minutes are over): another one will do if it has the same bytes. */
+/* The daemon has lost the snapshot (it was started again, or the ten minutes are over): another one
+ * will do if it has the same bytes. */
 static int renew_snapshot(struct steppe_clip *c)
 {
 	struct snapshot again = {0};
@@ -299,7 +307,8 @@ static int read_media(struct steppe_clip *c, unsigned file, uint64_t at, void *t
 	return rc < 0 ? rc : clip_reader_read(&c->reader, file, at, to, len);
 }
 
-int64_t steppe_clip_read(struct steppe_clip *c, unsigned file, uint64_t offset, void *to, size_t len)
+int64_t steppe_clip_read(
+	struct steppe_clip *c, unsigned file, uint64_t offset, void *to, size_t len)
 {
 	uint64_t length = steppe_clip_length(c, file);
 	if (file >= c->layout.file_count)
@@ -318,6 +327,7 @@ int64_t steppe_clip_read(struct steppe_clip *c, unsigned file, uint64_t offset, 
 	}
 	if (from_head == len)
 		return (int64_t)len;
-	int rc = read_media(c, file, offset + from_head - head->len, (char *)to + from_head, len - from_head);
+	int rc = read_media(
+		c, file, offset + from_head - head->len, (char *)to + from_head, len - from_head);
 	return rc < 0 ? rc : (int64_t)len;
 }

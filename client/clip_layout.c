@@ -8,25 +8,26 @@
 #include "base/errors.h"
 #include "client/clip_track.h"
 
-#define SOURCES_MAX 65536u
-#define FILES_MAX   64u
-#define FILLER_MAX  (UINT32_C(64) << 10) /* more than this between two fragments is left out */
-#define GAP_US      (US_PER_SECOND / 2)  /* less is jitter (or less than two pictures) */
+#define SOURCES_MAX  65536u
+#define FILES_MAX    64u
+#define FILLER_MAX   (UINT32_C(64) << 10) /* more than this between two fragments is left out */
+#define GAP_US       (US_PER_SECOND / 2)  /* less is jitter (or less than two pictures) */
 #define ZERO_UNKNOWN INT64_MIN
 
-/* Consecutive steps that are placed together: those whose ticks follow from one another, with what before them is decoded but not
- * shown. Times are ticks of the master track from the group's first sample ("the axis"). */
+/* Consecutive steps that are placed together: those whose ticks follow from one another, with what
+ * before them is decoded but not shown. Times are ticks of the master track from the group's first
+ * sample ("the axis"). */
 struct group {
-	size_t first, end;       /* steps */
-	bool shown;              /* anything at all */
-	int64_t lowest;          /* earliest presentation of any sample */
-	int64_t shown_first;     /* earliest presentation of what is shown ... */
-	int64_t shown_last;      /* ... latest ... */
-	int64_t shown_end;       /* ... and the end of that */
-	uint32_t last_duration;  /* of the picture shown last */
-	int64_t shown_wall_us;   /* the instant of shown_first */
-	int64_t end_wall_us;     /* that of shown_end */
-	bool hidden_after;       /* samples presented after shown_end are decoded */
+	size_t first, end;      /* steps */
+	bool shown;             /* anything at all */
+	int64_t lowest;         /* earliest presentation of any sample */
+	int64_t shown_first;    /* earliest presentation of what is shown ... */
+	int64_t shown_last;     /* ... latest ... */
+	int64_t shown_end;      /* ... and the end of that */
+	uint32_t last_duration; /* of the picture shown last */
+	int64_t shown_wall_us;  /* the instant of shown_first */
+	int64_t end_wall_us;    /* that of shown_end */
+	bool hidden_after;      /* samples presented after shown_end are decoded */
 	uint64_t frames;
 };
 
@@ -47,7 +48,8 @@ struct builder {
 	struct clip_part *parts;
 	size_t part_count, part_room;
 	uint64_t media_bytes;
-	/* its timeline; presentation counts from 0, media = presentation + offset inside the open edit */
+	/* its timeline; presentation counts from 0, media = presentation + offset inside the open
+	 * edit */
 	int64_t origin_us; /* the instant that is presentation 0 */
 	int64_t offset;
 	int64_t edit_start; /* presentation at which the open edit begins */
@@ -77,7 +79,8 @@ static struct master_walk walk_start(const struct builder *b, size_t step)
 {
 	const struct clip_step *s = &b->steps[step];
 	unsigned master = b->masters[s->source];
-	struct master_walk w = {.clock = clip_clock_of(&b->sources[s->source], s->fragment, master)};
+	struct master_walk w = {
+		.clock = clip_clock_of(&b->sources[s->source], s->fragment, master)};
 	uint32_t all;
 	w.samples = clip_samples(&b->sources[s->source], s->fragment, master, &all);
 	w.count = s->master_count;
@@ -100,7 +103,8 @@ static void walk_next(struct master_walk *w)
 	w->dts += w->samples[w->index++].duration;
 }
 
-/* Sets the steps' zeros; the group ends with the first stretch of continuing ticks that shows something. */
+/* Sets the steps' zeros; the group ends with the first stretch of continuing ticks that shows
+ * something. */
 static void group_extend(struct builder *b, struct group *g)
 {
 	int64_t axis_end = 0;
@@ -111,11 +115,13 @@ static void group_extend(struct builder *b, struct group *g)
 		if (i > g->first && (s->new_file || (shown && !s->continues)))
 			break;
 		bool same_axis = i > g->first && s->continues &&
-			b->steps[i - 1].source == s->source && b->zeros[i - 1] != ZERO_UNKNOWN;
+				 b->steps[i - 1].source == s->source &&
+				 b->zeros[i - 1] != ZERO_UNKNOWN;
 		if (same_axis)
 			b->zeros[i] = b->zeros[i - 1];
 		else if (s->master_count)
-			b->zeros[i] = axis_end -
+			b->zeros[i] =
+				axis_end -
 				(int64_t)fragment_of(b, i)->run[b->masters[s->source]].decode_time;
 		else
 			b->zeros[i] = ZERO_UNKNOWN;
@@ -174,7 +180,9 @@ static void group_measure(struct builder *b, struct group *g)
 		}
 	}
 	g->end_wall_us += clip_rescale(g->shown_end - g->shown_last,
-		b->sources[b->steps[g->first].source].table->tracks[b->masters[b->steps[g->first].source]].timescale,
+		b->sources[b->steps[g->first].source]
+			.table->tracks[b->masters[b->steps[g->first].source]]
+			.timescale,
 		(uint32_t)US_PER_SECOND);
 }
 
@@ -206,8 +214,8 @@ static void file_drop(struct builder *b)
 
 static int close_edit(struct builder *b, int64_t end)
 {
-	return clip_track_edit(&b->tracks[b->master], (uint64_t)(end - b->edit_start),
-		b->edit_start + b->offset);
+	return clip_track_edit(
+		&b->tracks[b->master], (uint64_t)(end - b->edit_start), b->edit_start + b->offset);
 }
 
 static int file_head(struct builder *b, struct buf **ret_head)
@@ -220,8 +228,8 @@ static int file_head(struct builder *b, struct buf **ret_head)
 			continue;
 		const struct bmff_track *track = &b->init->tracks[i];
 		int rc = i == b->master
-			? 0
-			: clip_track_follow(t, track->timescale, master, b->timescale);
+				 ? 0
+				 : clip_track_follow(t, track->timescale, master, b->timescale);
 		if (rc < 0)
 			return rc;
 		p.tracks[p.track_count++] = (struct bmff_progressive_track){
@@ -273,8 +281,8 @@ static bool too_long(const struct builder *b, int64_t ticks)
 	return false;
 }
 
-/* Where the group is shown: at its true distance from the file's first picture, but never before the end of what is shown
- * already (the camera's clock went back). */
+/* Where the group is shown: at its true distance from the file's first picture, but never before
+ * the end of what is shown already (the camera's clock went back). */
 static int64_t presentation_of(struct builder *b, const struct group *g)
 {
 	int64_t at = clip_rescale(g->shown_wall_us - b->origin_us, US_PER_SECOND, b->timescale);
@@ -297,7 +305,8 @@ static int place(struct builder *b, const struct group *g, int64_t *ret_base)
 		int64_t at = presentation_of(b, g);
 		base = at + b->offset - g->shown_first;
 		if (base <= master->last_dts || g->lowest < g->shown_first || b->hidden_after) {
-			/* what is not shown of the group must not be seen in the stretch before it */
+			/* what is not shown of the group must not be seen in the stretch before it
+			 */
 			base = clip_track_end(master);
 			if (base < at + b->offset - g->lowest)
 				base = at + b->offset - g->lowest;
@@ -369,8 +378,9 @@ static int emit_master(struct builder *b, size_t step, int64_t base, uint64_t bo
 		b->steps[step].master_count);
 }
 
-/* Another track's samples go where the master's time says; a tick or two of rounding between chunks is evened out. What lies outside of
- * what is shown is left out, but for two samples before it, which decoders want to warm up. */
+/* Another track's samples go where the master's time says; a tick or two of rounding between chunks
+ * is evened out. What lies outside of what is shown is left out, but for two samples before it,
+ * which decoders want to warm up. */
 static int emit_other(struct builder *b, size_t step, int64_t base, uint64_t body, unsigned track)
 {
 	const struct clip_step *s = &b->steps[step];
@@ -380,7 +390,7 @@ static int emit_other(struct builder *b, size_t step, int64_t base, uint64_t bod
 		clip_samples(&b->sources[s->source], s->fragment, track, &count);
 	struct clip_track *t = &b->tracks[track];
 	int64_t dts = clip_rescale(base + b->zeros[step], b->timescale, scale) +
-		(int64_t)f->run[track].decode_time;
+		      (int64_t)f->run[track].decode_time;
 	int64_t tolerance = scale / 1000 > 2 ? scale / 1000 : 2;
 	if (t->sample_count && llabs(dts - clip_track_end(t)) <= tolerance)
 		dts = clip_track_end(t);
@@ -392,7 +402,7 @@ static int emit_other(struct builder *b, size_t step, int64_t base, uint64_t bod
 	for (uint32_t i = 0; i < count; i++) {
 		int64_t duration = samples[i].duration;
 		bool wanted = dts + 3 * duration > from && dts < to &&
-			(t->sample_count == 0 || dts + duration > clip_track_end(t));
+			      (t->sample_count == 0 || dts + duration > clip_track_end(t));
 		if (!wanted && taken)
 			break;
 		if (!wanted) {
@@ -429,9 +439,10 @@ static int add_group(struct builder *b, const struct group *g)
 	int rc = 0;
 	if (b->init) {
 		int64_t wait_us = g->shown_wall_us - b->origin_us -
-			clip_rescale(b->shown_end, b->timescale, US_PER_SECOND);
+				  clip_rescale(b->shown_end, b->timescale, US_PER_SECOND);
 		bool endless = !b->window.close_gaps && wait_us > 0 &&
-			too_long(b, clip_rescale(wait_us + 2 * US_PER_SECOND, US_PER_SECOND, b->timescale));
+			       too_long(b, clip_rescale(wait_us + 2 * US_PER_SECOND, US_PER_SECOND,
+						   b->timescale));
 		if (b->steps[g->first].new_file || endless)
 			rc = file_finish(b);
 	}
@@ -453,7 +464,8 @@ static int add_group(struct builder *b, const struct group *g)
 	return 0;
 }
 
-/* Sees that a table goes with its init segment and that no sum of its times can run over: a chunk has far less than 2^44 ticks. */
+/* Sees that a table goes with its init segment and that no sum of its times can run over: a chunk
+ * has far less than 2^44 ticks. */
 static int judge_source(const struct clip_source *s, const struct bmff_init *init)
 {
 	const uint64_t ticks_max = UINT64_C(1) << 44;
@@ -499,8 +511,8 @@ static int prepare(struct builder *b, size_t count)
 		b->sources, b->masters, count, &b->window, &b->steps, &b->step_count);
 }
 
-int clip_layout_build(const struct clip_source *sources, size_t count, const struct clip_window *window,
-	struct clip_layout *ret_layout)
+int clip_layout_build(const struct clip_source *sources, size_t count,
+	const struct clip_window *window, struct clip_layout *ret_layout)
 {
 	struct clip_layout layout = {0};
 	struct builder b = {.sources = sources, .window = *window, .layout = &layout};
@@ -514,7 +526,8 @@ int clip_layout_build(const struct clip_source *sources, size_t count, const str
 		rc = -ENOMEM;
 		goto fail;
 	}
-	for (struct group g = {0}; rc == 0 && g.first < b.step_count; g = (struct group){.first = g.end}) {
+	for (struct group g = {0}; rc == 0 && g.first < b.step_count;
+		g = (struct group){.first = g.end}) {
 		group_measure(&b, &g);
 		if (g.shown)
 			rc = add_group(&b, &g);

@@ -23,7 +23,8 @@ static int check_block(const struct clip_block *b)
 	const struct clip_file *file = &r->layout->files[b->file];
 	for (size_t i = 0; i < b->part_count; i++) {
 		const struct clip_part *part = &file->parts[b->first_part + i];
-		const struct table_fragment *f = &r->snapshot->chunks[part->source].table.fragments[part->fragment];
+		const struct table_fragment *f =
+			&r->snapshot->chunks[part->source].table.fragments[part->fragment];
 		const uint8_t *box = b->bytes + (part->at - b->at);
 		struct fragment_header h;
 		uint8_t digest[DIGEST_SIZE];
@@ -33,7 +34,8 @@ static int check_block(const struct clip_block *b)
 		rc = fragment_digest(&h, digest);
 		if (rc < 0)
 			return rc;
-		if (memcmp(digest, f->digest, sizeof(digest)) != 0 || fragment_check_crc(&h, box + CLIP_FRAG_BOX) < 0)
+		if (memcmp(digest, f->digest, sizeof(digest)) != 0 ||
+			fragment_check_crc(&h, box + CLIP_FRAG_BOX) < 0)
 			return ERR_DAMAGED;
 	}
 	return 0;
@@ -49,7 +51,8 @@ static void block_end(struct clip_block *b, int status)
 		r->refused = b->request.refused;
 		int code = r->refused.code;
 		b->status = code == REFUSAL_SNAPSHOT || code == REFUSAL_GONE ? ERR_GONE
-			: code == REFUSAL_DAMAGED ? ERR_DAMAGED : ERR_REFUSED;
+			    : code == REFUSAL_DAMAGED                        ? ERR_DAMAGED
+									     : ERR_REFUSED;
 	}
 	pthread_cond_broadcast(&r->changed);
 	pthread_mutex_unlock(&r->lock);
@@ -115,12 +118,14 @@ static size_t part_at(const struct clip_file *file, uint64_t at)
 	return low;
 }
 
-/* Blocks begin at fixed parts, so that the same bytes always lie in the same block. Gives its first part; *ret_count parts. */
+/* Blocks begin at fixed parts, so that the same bytes always lie in the same block. Gives its first
+ * part; *ret_count parts. */
 static size_t block_of(const struct clip_file *file, size_t part, size_t *ret_count)
 {
 	const struct clip_part *parts = file->parts;
 	size_t first = part;
-	/* back to where one must begin: a file's start, or another range of chunk bytes; far enough if that is far away */
+	/* back to where one must begin: a file's start, or another range of chunk bytes; far enough
+	 * if that is far away */
 	while (first > 0 && parts[first - 1].source == parts[first].source &&
 		parts[first - 1].offset + parts[first - 1].len == parts[first].offset &&
 		parts[first - 1].at / CLIP_BLOCK_BYTES == parts[part].at / CLIP_BLOCK_BYTES)
@@ -134,7 +139,8 @@ static size_t block_of(const struct clip_file *file, size_t part, size_t *ret_co
 	return first;
 }
 
-/* Under the lock: the block that has the part, or is getting it; a free one is set to work. NULL: none is free. */
+/* Under the lock: the block that has the part, or is getting it; a free one is set to work. NULL:
+ * none is free. */
 static struct clip_block *want(struct clip_reader *r, unsigned file_index, size_t part)
 {
 	const struct clip_file *file = &r->layout->files[file_index];
@@ -189,7 +195,8 @@ static void prefetch(struct clip_reader *r, const struct clip_block *b)
 	}
 }
 
-static int wait_for(struct clip_reader *r, unsigned file, size_t part, struct clip_block **ret_block)
+static int wait_for(
+	struct clip_reader *r, unsigned file, size_t part, struct clip_block **ret_block)
 {
 	struct clip_block *b;
 	while (!(b = want(r, file, part)) || b->state == BLOCK_READING)
@@ -230,10 +237,11 @@ int clip_reader_read(struct clip_reader *r, unsigned file_index, uint64_t at, vo
 
 /* --- life --- */
 
-int clip_reader_init(struct clip_reader *r, struct core *core, const char *camera, const struct snapshot *snapshot,
-	const struct clip_layout *layout)
+int clip_reader_init(struct clip_reader *r, struct core *core, const char *camera,
+	const struct snapshot *snapshot, const struct clip_layout *layout)
 {
-	*r = (struct clip_reader){.core = core, .camera = camera, .snapshot = snapshot, .layout = layout};
+	*r = (struct clip_reader){
+		.core = core, .camera = camera, .snapshot = snapshot, .layout = layout};
 	r->places = calloc(snapshot->chunk_count, sizeof(*r->places));
 	if (!r->places)
 		return -ENOMEM;
@@ -269,13 +277,15 @@ void clip_reader_fini(struct clip_reader *r)
 	*r = (struct clip_reader){0};
 }
 
-static bool has_all(const struct clip_reader *r, uint32_t source, const struct snapshot_chunk *other)
+static bool has_all(
+	const struct clip_reader *r, uint32_t source, const struct snapshot_chunk *other)
 {
 	for (size_t f = 0; f < r->layout->file_count; f++) {
 		const struct clip_file *file = &r->layout->files[f];
 		for (size_t i = 0; i < file->part_count; i++)
 			if (file->parts[i].source == source &&
-				!snapshot_same_fragment(&r->snapshot->chunks[source], file->parts[i].fragment, other))
+				!snapshot_same_fragment(&r->snapshot->chunks[source],
+					file->parts[i].fragment, other))
 				return false;
 	}
 	return true;
@@ -291,7 +301,8 @@ int clip_reader_move(struct clip_reader *r, const struct snapshot *snapshot)
 	wait_idle(r);
 	for (uint32_t i = 0; rc == 0 && i < r->snapshot->chunk_count; i++) {
 		size_t at = 0;
-		while (at < snapshot->chunk_count && strcmp(snapshot->chunks[at].name, r->snapshot->chunks[i].name) != 0)
+		while (at < snapshot->chunk_count &&
+			strcmp(snapshot->chunks[at].name, r->snapshot->chunks[i].name) != 0)
 			at++;
 		if (at < snapshot->chunk_count && has_all(r, i, &snapshot->chunks[at]))
 			places[i] = (uint32_t)at;

@@ -55,7 +55,8 @@ const struct bmff_sample *clip_samples(
 	return source->table->tracks[track].samples + f->run[track].first_sample;
 }
 
-struct clip_clock clip_clock_of(const struct clip_source *source, uint32_t fragment, unsigned master)
+struct clip_clock clip_clock_of(
+	const struct clip_source *source, uint32_t fragment, unsigned master)
 {
 	uint32_t count;
 	const struct bmff_sample *samples = clip_samples(source, fragment, master, &count);
@@ -72,16 +73,18 @@ struct clip_clock clip_clock_of(const struct clip_source *source, uint32_t fragm
 	return clock;
 }
 
-/* Rounded up: capture times are rounded to the nearest microsecond, so that a picture never counts as earlier than the whole microsecond in
- * which it is shown, which is what people read off a list of times and ask for. */
+/* Rounded up: capture times are rounded to the nearest microsecond, so that a picture never counts
+ * as earlier than the whole microsecond in which it is shown, which is what people read off a list
+ * of times and ask for. */
 int64_t clip_clock_wall(const struct clip_clock *clock, int64_t pts)
 {
 	int64_t ticks = pts - clock->first_pts;
 	return clock->capture_us + ticks / clock->timescale * US_PER_SECOND +
-		(ticks % clock->timescale * US_PER_SECOND + clock->timescale - 1) / clock->timescale;
+	       (ticks % clock->timescale * US_PER_SECOND + clock->timescale - 1) / clock->timescale;
 }
 
-/* How many samples of the fragment, in decoding order, what the window shows of it needs; 0: it shows nothing. */
+/* How many samples of the fragment, in decoding order, what the window shows of it needs; 0: it
+ * shows nothing. */
 static uint32_t samples_needed(const struct chooser *c, const struct ref *r)
 {
 	const struct clip_source *s = &c->sources[r->source];
@@ -162,7 +165,7 @@ static bool same_init(const struct clip_source *a, const struct clip_source *b)
 static bool follows(const struct chooser *c, const struct ref *before, const struct ref *r)
 {
 	return before->session == r->session && before->seq + 1 == r->seq &&
-		same_init(&c->sources[before->source], &c->sources[r->source]);
+	       same_init(&c->sources[before->source], &c->sources[r->source]);
 }
 
 static bool is_sync(const struct chooser *c, const struct ref *r)
@@ -211,7 +214,8 @@ static void cut_runs(struct chooser *c)
 		if (samples_needed(c, r))
 			run->needed = run->count;
 	}
-	/* from the end, so that a run taken for its follower's sake can itself ask for nothing more */
+	/* from the end, so that a run taken for its follower's sake can itself ask for nothing more
+	 */
 	for (size_t i = c->run_count; i > 1; i--) {
 		struct run *r = &c->runs[i - 1], *before = &c->runs[i - 2];
 		if (r->needed && r->leads && before->first + before->count == r->first &&
@@ -222,8 +226,8 @@ static void cut_runs(struct chooser *c)
 	}
 }
 
-static bool ticks_continue(
-	const struct chooser *c, const struct ref *before, const struct ref *r, uint32_t before_count)
+static bool ticks_continue(const struct chooser *c, const struct ref *before, const struct ref *r,
+	uint32_t before_count)
 {
 	const struct clip_source *a = &c->sources[before->source], *b = &c->sources[r->source];
 	const struct table_fragment *fa = fragment_of(a, before->fragment),
@@ -235,7 +239,7 @@ static bool ticks_continue(
 		return false;
 	/* in one chunk ticks must go forward; a chunk of its own begins anew */
 	return a != b || fb->run[master].sample_count == 0 ||
-		fb->run[master].decode_time > fa->run[master].decode_time;
+	       fb->run[master].decode_time > fa->run[master].decode_time;
 }
 
 static void flatten(const struct chooser *c, struct clip_step *steps, size_t *ret_count)
@@ -254,10 +258,9 @@ static void flatten(const struct chooser *c, struct clip_step *steps, size_t *re
 			uint32_t needed = samples_needed(c, r);
 			if (j + 1 == run->needed && needed && !run->whole)
 				step->master_count = needed;
-			step->new_file =
-				before && !same_init(&c->sources[before->source], s);
-			step->continues = before &&
-				ticks_continue(c, before, r, steps[n - 1].master_count);
+			step->new_file = before && !same_init(&c->sources[before->source], s);
+			step->continues =
+				before && ticks_continue(c, before, r, steps[n - 1].master_count);
 			before = r;
 			n++;
 		}

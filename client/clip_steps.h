@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which fragments of a snapshot's chunks a window needs, in the order in which they are decoded. Pure.
+/* Which fragments of a snapshot's chunks a window needs, in the order in which they are decoded.
+ * Pure.
  *
- * A run is a fragment that starts with a sync sample and those that follow it by number up to the next such; it may pass
- * from one chunk into the next. A window needs each run in which it shows something, from the run's start. */
+ * A run is a fragment that starts with a sync sample and those that follow it by number up to the
+ * next such; it may pass from one chunk into the next. A window needs each run in which it shows
+ * something, from the run's start. */
 #pragma once
 
 #include <stdbool.h>
@@ -28,7 +30,8 @@ struct clip_window {
 /* A fragment to be decoded. */
 struct clip_step {
 	uint32_t source, fragment;
-	uint32_t master_count; /* samples of the master track: the rest, at the end of a window, is not needed */
+	uint32_t master_count; /* samples of the master track: the rest, at the end of a window, is
+				  not needed */
 	bool continues;        /* its ticks follow from those of the step before */
 	bool new_file;         /* its codec configuration is not that of the step before */
 };
@@ -41,7 +44,8 @@ struct clip_clock {
 	int64_t capture_us, first_pts;
 	uint32_t timescale;
 };
-struct clip_clock clip_clock_of(const struct clip_source *source, uint32_t fragment, unsigned master);
+struct clip_clock clip_clock_of(
+	const struct clip_source *source, uint32_t fragment, unsigned master);
 /* `pts` counts from the decoding time of the fragment's first sample of the master track. */
 int64_t clip_clock_wall(const struct clip_clock *clock, int64_t pts);
 /* The fragment's samples of a track. */
@@ -53,7 +57,8 @@ static inline bool clip_window_shows(const struct clip_window *w, int64_t wall_u
 	return wall_us >= w->from_us && wall_us < w->to_us;
 }
 
-/* Chooses and orders. `masters` has the master track of each source. Gives an array, freed with free(); none: *ret_count 0 and NULL.
- * Of two copies of a fragment the one of the higher epoch is taken. 0, -ENOMEM, ERR_LIMIT. */
+/* Chooses and orders. `masters` has the master track of each source. Gives an array, freed with
+ * free(); none: *ret_count 0 and NULL. Of two copies of a fragment the one of the higher epoch is
+ * taken. 0, -ENOMEM, ERR_LIMIT. */
 int clip_steps_choose(const struct clip_source *sources, const unsigned *masters, size_t count,
 	const struct clip_window *window, struct clip_step **ret_steps, size_t *ret_count);

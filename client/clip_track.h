@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One track of a clip's file while its tables are being made: samples at decoding times, pieces, edits. Pure. */
+/* One track of a clip's file while its tables are being made: samples at decoding times, pieces,
+ * edits. Pure. */
 #pragma once
 
 #include <stdbool.h>
@@ -19,8 +20,8 @@ struct clip_track {
 
 void clip_track_fini(struct clip_track *t);
 
-/* Adds a sample decoded at `dts`, which is where the one before it ends: durations follow from decoding times. A time before the
- * last one's counts as that. 0, -ENOMEM, ERR_LIMIT. */
+/* Adds a sample decoded at `dts`, which is where the one before it ends: durations follow from
+ * decoding times. A time before the last one's counts as that. 0, -ENOMEM, ERR_LIMIT. */
 int clip_track_add(struct clip_track *t, int64_t dts, const struct bmff_sample *sample);
 /* The last `count` samples are contiguous in the file, from `offset`. */
 int clip_track_piece(struct clip_track *t, uint64_t offset, uint32_t count);
@@ -29,8 +30,9 @@ int clip_track_edit(struct clip_track *t, uint64_t duration, int64_t media_time)
 /* Where the last sample ends; 0 when there is none. */
 int64_t clip_track_end(const struct clip_track *t);
 
-/* Makes the edits of `t` (timescale `scale`) show what those of the master (timescale `master_scale`, the movie's) show, for media whose
- * decoding times are the master's in its own ticks. */
+/* Makes the edits of `t` (timescale `scale`) show what those of the master (timescale
+ * `master_scale`, the movie's) show, for media whose decoding times are the master's in its own
+ * ticks. */
 int clip_track_follow(struct clip_track *t, uint32_t scale, const struct clip_track *master,
 	uint32_t master_scale);
 

@@ -63,7 +63,8 @@ static void free_all(struct steppe **slot)
 	free(s);
 }
 
-static int load_identity(struct steppe *s, const struct steppe_options *o, char *why, size_t why_size)
+static int load_identity(
+	struct steppe *s, const struct steppe_options *o, char *why, size_t why_size)
 {
 	if (!o->ca || !o->cert || !o->key) {
 		snprintf(why, why_size, "a CA, a certificate and a key are needed");
@@ -111,7 +112,8 @@ static int start_thread(struct steppe *s)
 	return rc;
 }
 
-int steppe_open(const struct steppe_options *options, struct steppe **ret_steppe, char *why, size_t why_size)
+int steppe_open(const struct steppe_options *options, struct steppe **ret_steppe, char *why,
+	size_t why_size)
 {
 	char nowhere[1];
 	if (!why || why_size == 0) {

@@ -4,7 +4,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-int core_init(struct core *c, struct loop *loop, const struct router_ops *ops, const char *const *addresses, struct worker *worker)
+int core_init(struct core *c, struct loop *loop, const struct router_ops *ops,
+	const char *const *addresses, struct worker *worker)
 {
 	*c = (struct core){.loop = loop, .worker = worker};
 	list_init(&c->calls);
@@ -33,7 +34,8 @@ void core_stop(struct core *c, struct loop_task *stopped)
 {
 	c->stopped = stopped;
 	c->cancelling = true;
-	/* one that ends others would upset a walk along the list: each is taken from the front of a list of those to do */
+	/* one that ends others would upset a walk along the list: each is taken from the front of a
+	 * list of those to do */
 	struct list todo, *node;
 	list_init(&todo);
 	list_splice(&todo, &c->calls);

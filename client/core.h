@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the machines of the library share: a loop, the way to the daemons, a worker for disks, and the list of what is going on. Loop thread only,
- * but for core_log. A simulator makes one of its own parts; programs get one inside of a `struct steppe`. */
+/* What the machines of the library share: a loop, the way to the daemons, a worker for disks, and
+ * the list of what is going on. Loop thread only, but for core_log. A simulator makes one of its
+ * own parts; programs get one inside of a `struct steppe`. */
 #pragma once
 
 #include "client/router.h"
@@ -29,7 +30,8 @@ struct call {
 	struct list node;
 };
 
-int core_init(struct core *c, struct loop *loop, const struct router_ops *ops, const char *const *addresses, struct worker *worker);
+int core_init(struct core *c, struct loop *loop, const struct router_ops *ops,
+	const char *const *addresses, struct worker *worker);
 /* Cancels what goes on, closes the channels; `stopped` runs when nothing is left. */
 void core_stop(struct core *c, struct loop_task *stopped);
 void core_fini(struct core *c);
@@ -43,4 +45,5 @@ static inline bool core_is_stopping(const struct core *c)
 }
 
 /* A line for the program's log. Any thread. */
-void core_log(const struct core *c, int level, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void core_log(const struct core *c, int level, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));

@@ -21,7 +21,8 @@ static bool extend(struct delivered *d, uint64_t session, uint64_t seq, bool *re
 		*ret_was_there = seq >= r->first && seq <= r->last;
 		if (*ret_was_there)
 			return true;
-		/* it may lie between two ranges and so be noted in one of them only: the other still says all of its own */
+		/* it may lie between two ranges and so be noted in one of them only: the other
+		 * still says all of its own */
 		for (size_t j = 0; j < i - 1; j++) {
 			const struct delivered_range *o = &d->ranges[j];
 			if (o->session == session && seq >= o->first && seq <= o->last)
@@ -52,7 +53,8 @@ int delivered_add(struct delivered *d, uint64_t session, uint64_t seq, bool *ret
 		d->ranges = ranges;
 		d->room = room;
 	}
-	d->ranges[d->count++] = (struct delivered_range){.session = session, .first = seq, .last = seq};
+	d->ranges[d->count++] =
+		(struct delivered_range){.session = session, .first = seq, .last = seq};
 	*ret_was_there = false;
 	return 0;
 }

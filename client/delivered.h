@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which fragments of a stream a fetch has had already: sets of numbers, a session each. Pure. Numbers mostly come in order, so that a set is a
- * few ranges; past a limit the oldest are forgotten, which can only bring something twice. */
+/* Which fragments of a stream a fetch has had already: sets of numbers, a session each. Pure.
+ * Numbers mostly come in order, so that a set is a few ranges; past a limit the oldest are
+ * forgotten, which can only bring something twice. */
 #pragma once
 
 #include <stdbool.h>

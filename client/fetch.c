@@ -9,7 +9,9 @@
 
 #define WINDOW       (UINT64_C(8) << 20)
 #define WINDOW_LEAST (UINT64_C(64) << 10)
-#define EDGE_NS      (500 * NS_PER_MS) /* how long others wait at the live edge for a stream that has nothing */
+#define EDGE_NS                                                                                    \
+	(500 * NS_PER_MS) /* how long others wait at the live edge for a stream that has nothing   \
+			   */
 
 static void on_start(struct loop_task *task);
 static void on_resume(struct loop_task *task);
@@ -58,7 +60,8 @@ static int copy_text(const char *from, char **ret_to)
 	return *ret_to ? 0 : -ENOMEM;
 }
 
-int fetch_new(struct core *core, const struct steppe_fetch_options *options, struct steppe_fetch **ret_fetch)
+int fetch_new(struct core *core, const struct steppe_fetch_options *options,
+	struct steppe_fetch **ret_fetch)
 {
 	struct steppe_fetch_options o = {0};
 	if (options->size < offsetof(struct steppe_fetch_options, window_bytes))
@@ -183,7 +186,8 @@ static struct fetch_stream *choose(struct steppe_fetch *f)
 	int64_t waited_ns = loop_now(f->core->loop).ns - fetch_stream_head(best)->came.ns;
 	if (waited_ns >= EDGE_NS)
 		return best;
-	if (!loop_timer_armed(&f->wait) && loop_timer_start(f->core->loop, &f->wait, EDGE_NS - waited_ns) < 0)
+	if (!loop_timer_armed(&f->wait) &&
+		loop_timer_start(f->core->loop, &f->wait, EDGE_NS - waited_ns) < 0)
 		return best; /* out of order rather than never */
 	return NULL;
 }
@@ -227,7 +231,8 @@ static void on_turn(struct loop_task *task)
 	struct steppe_fetch *f = container_of(task, struct steppe_fetch, turn);
 	struct fetch_stream *s;
 	f->turning = false;
-	while (!f->ended && !f->status && !f->paused && !atomic_load(&f->stopping) && (s = choose(f))) {
+	while (!f->ended && !f->status && !f->paused && !atomic_load(&f->stopping) &&
+		(s = choose(f))) {
 		f->paused = !show(f, s);
 		fetch_stream_shown(s);
 	}
@@ -243,7 +248,8 @@ static void on_wait(struct loop_timer *timer)
 
 /* --- what the program calls --- */
 
-int steppe_fetch(struct steppe *s, const struct steppe_fetch_options *options, struct steppe_fetch **ret_fetch)
+int steppe_fetch(struct steppe *s, const struct steppe_fetch_options *options,
+	struct steppe_fetch **ret_fetch)
 {
 	struct steppe_fetch *f;
 	int rc = fetch_new(cluster_core(s), options, &f);

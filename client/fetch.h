@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A fetch: fragments of one or more streams, pulled by credit, merged by capture time, carried on over lost channels without doubles or holes.
- * fetch_stream.c has one stream's conversation, fetch.c the merge and what the program calls. */
+/* A fetch: fragments of one or more streams, pulled by credit, merged by capture time, carried on
+ * over lost channels without doubles or holes. fetch_stream.c has one stream's conversation,
+ * fetch.c the merge and what the program calls. */
 #pragma once
 
 #include <stdatomic.h>
@@ -29,13 +30,14 @@ struct fetch_stream {
 	char name[STREAM_NAME_MAX + 1], camera[CAMERA_ID_MAX + 1];
 	struct exchange exchange;
 	struct loop_timer pause, patience;
-	struct list queue;          /* struct fetched */
+	struct list queue; /* struct fetched */
 	struct buf *init;
 	struct delivered had;
-	int64_t shown_bytes;        /* bodies since FETCH that are gone from the queue, less what was queued then */
-	int64_t credit;             /* told to the daemon */
-	int64_t run_us;             /* capture of the start of the run that is coming in; -1: none yet */
-	int64_t run_before_us;      /* of the one before it */
+	int64_t shown_bytes;   /* bodies since FETCH that are gone from the queue, less what was
+				  queued then */
+	int64_t credit;        /* told to the daemon */
+	int64_t run_us;        /* capture of the start of the run that is coming in; -1: none yet */
+	int64_t run_before_us; /* of the one before it */
 	unsigned losses;
 	int last_status;
 	bool ended;
@@ -58,14 +60,15 @@ struct steppe_fetch {
 	struct loop_timer wait; /* for streams at the live edge that have nothing */
 	atomic_bool stopping;   /* set by any thread: nothing more is shown */
 	atomic_bool resume_posted;
-	atomic_int refs;        /* life, and each task under way */
+	atomic_int refs; /* life, and each task under way */
 	bool paused, turning, ended;
 	int status;
 	struct refused refused;
 };
 
 /* Makes one; any thread. */
-int fetch_new(struct core *core, const struct steppe_fetch_options *options, struct steppe_fetch **ret_fetch);
+int fetch_new(struct core *core, const struct steppe_fetch_options *options,
+	struct steppe_fetch **ret_fetch);
 /* Loop thread: begins, in a later turn. */
 void fetch_start(struct steppe_fetch *f);
 void fetch_unref(struct steppe_fetch *f);

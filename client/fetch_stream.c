@@ -6,11 +6,12 @@
 #include "client/fetch.h"
 #include "proto/refusal.h"
 
-#define PATIENCE_NS (60 * NS_PER_SECOND) /* without a daemon to talk to */
-#define PAUSE_NS    (300 * NS_PER_MS)
-#define LOSSES_MAX  6                    /* before anything came */
-#define LOSSES_LATER 50                  /* in a row, afterwards */
-#define OVERLAP_US  (60 * US_PER_SECOND) /* by which a run may reach into the next one (live and backfill) */
+#define PATIENCE_NS  (60 * NS_PER_SECOND) /* without a daemon to talk to */
+#define PAUSE_NS     (300 * NS_PER_MS)
+#define LOSSES_MAX   6  /* before anything came */
+#define LOSSES_LATER 50 /* in a row, afterwards */
+#define OVERLAP_US                                                                                 \
+	(60 * US_PER_SECOND) /* by which a run may reach into the next one (live and backfill) */
 
 static struct fetch_stream *of_exchange(struct exchange *x)
 {
@@ -27,7 +28,8 @@ static void fetched_free(struct fetched *e)
 
 /* --- asking --- */
 
-/* What is still to come: from the start of the run that was coming in; what was had of it is dropped. */
+/* What is still to come: from the start of the run that was coming in; what was had of it is
+ * dropped. */
 static void set_window(const struct fetch_stream *s, Steppe__Wire__Fetch *m)
 {
 	const struct steppe_fetch *f = s->fetch;
@@ -77,7 +79,8 @@ static void give_credit(struct fetch_stream *s)
 	Steppe__Wire__FetchCredit m = STEPPE__WIRE__FETCH_CREDIT__INIT;
 	s->credit = credit;
 	m.credit = (uint64_t)credit;
-	/* what does not go out because the channel ends is asked for anew; short of memory the next one tells the same */
+	/* what does not go out because the channel ends is asked for anew; short of memory the next
+	 * one tells the same */
 	(void)exchange_send(&s->exchange, FRAME_FETCH_CREDIT, &m.base, NULL);
 }
 
@@ -104,15 +107,18 @@ static int take_init(struct fetch_stream *s, const struct frame *frame)
 }
 
 /* Bytes that are not what was recorded are damaged, whoever damaged them. */
-static bool body_is_whole(const struct fragment_header *h, const struct slice *body, bool prefix_only)
+static bool body_is_whole(
+	const struct fragment_header *h, const struct slice *body, bool prefix_only)
 {
 	if (body->len != (prefix_only ? h->prefix_len : h->body_len))
 		return false;
-	int rc = prefix_only ? fragment_check_prefix_crc(h, body->data) : fragment_check_crc(h, body->data);
+	int rc = prefix_only ? fragment_check_prefix_crc(h, body->data)
+			     : fragment_check_crc(h, body->data);
 	return rc == 0;
 }
 
-static int queue_fragment(struct fetch_stream *s, const Steppe__Wire__Fragment *m, const struct frame *frame)
+static int queue_fragment(
+	struct fetch_stream *s, const Steppe__Wire__Fragment *m, const struct frame *frame)
 {
 	struct fragment_header h;
 	bool was_there = false;
@@ -139,11 +145,13 @@ static int queue_fragment(struct fetch_stream *s, const Steppe__Wire__Fragment *
 	e->init = s->init ? buf_ref(s->init) : NULL;
 	e->run_us = s->run_us;
 	e->came = loop_now(s->fetch->core->loop);
-	e->gap_cause = m->gap_cause <= STEPPE_GAP_DAMAGED ? (uint8_t)m->gap_cause : STEPPE_GAP_UNKNOWN;
+	e->gap_cause =
+		m->gap_cause <= STEPPE_GAP_DAMAGED ? (uint8_t)m->gap_cause : STEPPE_GAP_UNKNOWN;
 	e->prefix_only = m->prefix_only;
 	e->damaged = m->damaged || !body_is_whole(&h, &frame->body, m->prefix_only);
 	if (!e->damaged)
-		e->body = slice_of(frame->body.buf, (size_t)(frame->body.data - frame->body.buf->data), frame->body.len);
+		e->body = slice_of(frame->body.buf,
+			(size_t)(frame->body.data - frame->body.buf->data), frame->body.len);
 	else
 		s->shown_bytes += (int64_t)frame->body.len;
 	list_append(&s->queue, &e->node);
@@ -167,7 +175,8 @@ static int take_fragment(struct fetch_stream *s, const struct frame *frame)
 static void arm_patience(struct fetch_stream *s)
 {
 	if (!s->fetch->follow && !loop_timer_armed(&s->patience))
-		(void)loop_timer_start(s->fetch->core->loop, &s->patience, PATIENCE_NS); /* without it losses end it */
+		(void)loop_timer_start(s->fetch->core->loop, &s->patience,
+			PATIENCE_NS); /* without it losses end it */
 }
 
 static void pause(struct fetch_stream *s, int64_t ns)

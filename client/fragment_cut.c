@@ -17,7 +17,8 @@ bool fragment_cut_hole(const struct fragmenter_track *m, int64_t dts)
 	return late > 2 * m->last_duration && late > m->timescale / 2;
 }
 
-/* Presentation of what is pending: earliest, and end of the latest (whose duration is that of its decoding). */
+/* Presentation of what is pending: earliest, and end of the latest (whose duration is that of its
+ * decoding). */
 struct shown {
 	int64_t first, last, end;
 	bool reordered;
@@ -40,8 +41,8 @@ static struct shown shown_of(const struct fragmenter_track *t)
 	return shown;
 }
 
-/* With pictures out of order: whether all that is pending is shown before all that comes. That can be told when pictures are even: they
- * then fill the time that decoding them took. */
+/* With pictures out of order: whether all that is pending is shown before all that comes. That can
+ * be told when pictures are even: they then fill the time that decoding them took. */
 static bool cut_is_clean(const struct fragmenter_track *m, const struct steppe_sample *s)
 {
 	struct shown shown = shown_of(m);
@@ -67,7 +68,8 @@ bool fragment_cut_before(const struct fragmenter *f, const struct steppe_sample 
 	return age >= (int64_t)m->timescale * 3 / 4 && f->reordered && cut_is_clean(m, s);
 }
 
-/* Durations as they will be written: from decoding time to decoding time; the last as far as it is known. True when it is a guess. */
+/* Durations as they will be written: from decoding time to decoding time; the last as far as it is
+ * known. True when it is a guess. */
 static bool settle_durations(struct fragmenter_track *t, uint32_t count, bool known, int64_t next)
 {
 	for (uint32_t i = 0; i + 1 < count; i++)
@@ -84,7 +86,8 @@ static bool settle_durations(struct fragmenter_track *t, uint32_t count, bool kn
 }
 
 /* How many samples of another track begin before the cut. */
-static uint32_t samples_before(const struct fragmenter *f, unsigned track, const struct fragment_cut *cut)
+static uint32_t samples_before(
+	const struct fragmenter *f, unsigned track, const struct fragment_cut *cut)
 {
 	const struct fragmenter_track *t = &f->tracks[track], *m = &f->tracks[f->master];
 	uint32_t n = t->count;
@@ -125,7 +128,8 @@ static int make_run(struct fragmenter *f, unsigned track, uint32_t count, struct
 	}
 	int64_t decode_time = t->pending[0].dts + t->out_offset;
 	if (decode_time < t->out_end)
-		decode_time = t->out_end; /* rounding between tracks, or sound that overlaps a new beginning */
+		decode_time = t->out_end; /* rounding between tracks, or sound that overlaps a new
+					     beginning */
 	ret_run->samples = samples;
 	ret_run->payload = payload;
 	ret_run->run = (struct bmff_run){
@@ -140,7 +144,8 @@ static int make_run(struct fragmenter *f, unsigned track, uint32_t count, struct
 }
 
 /* Capture time and duration: of the master track, or of the only one that has something. */
-static void set_times(struct fragmenter *f, unsigned track, uint32_t count, struct fragment_header *h)
+static void set_times(
+	struct fragmenter *f, unsigned track, uint32_t count, struct fragment_header *h)
 {
 	struct fragmenter_track *t = &f->tracks[track];
 	uint32_t all = t->count;
@@ -155,7 +160,9 @@ static void set_times(struct fragmenter *f, unsigned track, uint32_t count, stru
 	int64_t capture_us = timebase_at(&f->time, first);
 	int64_t duration_us = timebase_at(&f->time, end) - capture_us;
 	h->capture.us = capture_us < 0 ? 0 : capture_us > WALL_MAX_US ? WALL_MAX_US : capture_us;
-	h->duration_us = duration_us < 0 ? 0 : duration_us > 60 * US_PER_SECOND ? 60 * US_PER_SECOND : (uint32_t)duration_us;
+	h->duration_us = duration_us < 0                    ? 0
+			 : duration_us > 60 * US_PER_SECOND ? 60 * US_PER_SECOND
+							    : (uint32_t)duration_us;
 }
 
 static void set_flags(struct fragmenter *f, bool has_master, struct fragment_header *h)
@@ -173,7 +180,8 @@ static void set_flags(struct fragmenter *f, bool has_master, struct fragment_hea
 	h->clock_error_us = f->clock_error_us;
 }
 
-static void take_pending(struct fragmenter *f, unsigned track, uint32_t count, const struct bmff_run *run)
+static void take_pending(
+	struct fragmenter *f, unsigned track, uint32_t count, const struct bmff_run *run)
 {
 	struct fragmenter_track *t = &f->tracks[track];
 	t->out_end = (int64_t)run->decode_time;
@@ -223,7 +231,9 @@ int fragment_cut(struct fragmenter *f, const struct fragment_cut *cut, struct it
 		if (count == 0)
 			continue;
 		bool master = i == f->master;
-		int64_t next = master ? cut->next_dts : count < t->count ? t->pending[count].dts : 0;
+		int64_t next = master             ? cut->next_dts
+			       : count < t->count ? t->pending[count].dts
+						  : 0;
 		bool known = master ? cut->next_known : count < t->count;
 		if (settle_durations(t, count, known, next) && (master || n == 0))
 			h.flags |= FRAGMENT_ESTIMATED_DURATION;

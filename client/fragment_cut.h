@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where a fragmenter cuts, and the making of the fragment. Pure; works on the fragmenter's pending samples. */
+/* Where a fragmenter cuts, and the making of the fragment. Pure; works on the fragmenter's pending
+ * samples. */
 #pragma once
 
 #include "client/fragmenter.h"
@@ -7,7 +8,8 @@
 #define FRAGMENT_CUT_BYTES (UINT32_C(1) << 20)
 
 struct fragment_cut {
-	bool next_known;  /* the master track's next sample is there: its decoding time ends the last one */
+	bool next_known; /* the master track's next sample is there: its decoding time ends the last
+			    one */
 	int64_t next_dts;
 };
 
@@ -15,5 +17,6 @@ struct fragment_cut {
 bool fragment_cut_before(const struct fragmenter *f, const struct steppe_sample *s);
 /* Whether a next sample at `dts` is so late that the one before cannot have lasted until then. */
 bool fragment_cut_hole(const struct fragmenter_track *master, int64_t dts);
-/* Takes what is pending, but samples of other tracks that begin after the cut, and makes an item of it; NULL when nothing is pending. */
+/* Takes what is pending, but samples of other tracks that begin after the cut, and makes an item of
+ * it; NULL when nothing is pending. */
 int fragment_cut(struct fragmenter *f, const struct fragment_cut *cut, struct item **ret_item);

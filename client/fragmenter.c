@@ -7,7 +7,9 @@
 #include "base/errors.h"
 #include "client/fragment_cut.h"
 
-#define SAMPLE_MAX     (FRAGMENT_BODY_MAX - (UINT32_C(128) << 10)) /* leaves room for moof and a second of sound */
+#define SAMPLE_MAX                                                                                 \
+	(FRAGMENT_BODY_MAX - (UINT32_C(128) << 10)) /* leaves room for moof and a second of sound  \
+						     */
 #define NO_CLOCK_ERROR 2000000u /* of a time of receipt before anything better is known */
 
 static const struct {
@@ -170,8 +172,8 @@ struct item *fragmenter_take(struct fragmenter *f)
 
 /* --- time --- */
 
-/* A new relation of ticks and time begins at `s`. tfdt counts wall time, so that a program that starts again goes on where it should; but it
- * never goes back. */
+/* A new relation of ticks and time begins at `s`. tfdt counts wall time, so that a program that
+ * starts again goes on where it should; but it never goes back. */
 static void anchor(struct fragmenter *f, const struct steppe_sample *s, int64_t wall_us)
 {
 	struct fragmenter_track *m = &f->tracks[f->master];
@@ -180,10 +182,13 @@ static void anchor(struct fragmenter *f, const struct steppe_sample *s, int64_t 
 	for (int pass = 0; pass < 2; pass++) {
 		for (unsigned i = 0; i < f->track_count; i++) {
 			struct fragmenter_track *t = &f->tracks[i];
-			/* zero of the track's ticks on the scale of tfdt: (wall - pts / timescale), and a minute, lest it be negative */
-			__int128 zero = (__int128)(wall_us + shift_us + 60 * US_PER_SECOND) * m->timescale -
+			/* zero of the track's ticks on the scale of tfdt: (wall - pts / timescale),
+			 * and a minute, lest it be negative */
+			__int128 zero =
+				(__int128)(wall_us + shift_us + 60 * US_PER_SECOND) * m->timescale -
 				(__int128)s->pts * US_PER_SECOND;
-			t->out_offset = (int64_t)(zero * t->timescale / ((__int128)US_PER_SECOND * m->timescale));
+			t->out_offset = (int64_t)(zero * t->timescale /
+						  ((__int128)US_PER_SECOND * m->timescale));
 		}
 		int64_t back = m->out_end - (s->dts + m->out_offset);
 		if (back <= 0)
@@ -230,7 +235,8 @@ static int judge(const struct fragmenter *f, const struct steppe_sample *s)
 		return -EINVAL;
 	const int64_t ticks_max = INT64_C(1) << 60;
 	if (s->track >= f->track_count || !s->data || s->len == 0 || s->duration < 0 ||
-		s->duration > INT32_MAX || s->pts - s->dts > INT32_MAX || s->pts - s->dts < INT32_MIN)
+		s->duration > INT32_MAX || s->pts - s->dts > INT32_MAX ||
+		s->pts - s->dts < INT32_MIN)
 		return -EINVAL;
 	if (s->dts > ticks_max || s->dts < -ticks_max || s->wall_us > WALL_MAX_US ||
 		(unsigned)s->clock > STEPPE_CLOCK_NTP)
@@ -320,7 +326,8 @@ int fragmenter_write(struct fragmenter *f, const struct steppe_sample *s, struct
 {
 	int rc = judge(f, s);
 	if (rc == ERR_LIMIT && s->track == f->master) {
-		(void)fragmenter_flush(f); /* the sample's own refusal is what the caller must know */
+		(void)fragmenter_flush(
+			f); /* the sample's own refusal is what the caller must know */
 		f->wait_sync = f->discontinuous = true;
 	}
 	if (rc < 0)

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Makes fragments out of samples: of at most 1 s or 1 MiB, cut where decoding can start, with capture times that follow the ticks. No I/O, no
- * clock; not thread-safe (a recorder's inlet locks).
+/* Makes fragments out of samples: of at most 1 s or 1 MiB, cut where decoding can start, with
+ * capture times that follow the ticks. No I/O, no clock; not thread-safe (a recorder's inlet
+ * locks).
  *
- * The master track (the first video track, or the first) decides: a fragment begins at its sync samples, and the last sample waits for the
- * next to know its duration. Samples that cannot be decoded because there was no sync sample yet are left out. Pictures out of order (B)
- * are cut where everything shown so far precedes everything to come, if such a place comes within the second. */
+ * The master track (the first video track, or the first) decides: a fragment begins at its sync
+ * samples, and the last sample waits for the next to know its duration. Samples that cannot be
+ * decoded because there was no sync sample yet are left out. Pictures out of order (B) are cut
+ * where everything shown so far precedes everything to come, if such a place comes within the
+ * second. */
 #pragma once
 
 #include "client/item.h"
@@ -36,7 +39,7 @@ struct fragmenter {
 	struct list made;  /* items that are ready, oldest first */
 	size_t made_bytes; /* of their bodies */
 	size_t pending_bytes;
-	uint64_t skipped;  /* samples left out for want of a sync sample or for going backwards */
+	uint64_t skipped; /* samples left out for want of a sync sample or for going backwards */
 	/* private */
 	struct buf *init;
 	unsigned track_count, master;
@@ -56,11 +59,13 @@ struct fragmenter {
 /* -EINVAL for tracks that make no sense, -ENOMEM. */
 int fragmenter_init(struct fragmenter *f, const struct steppe_track *tracks, unsigned count);
 void fragmenter_fini(struct fragmenter *f);
-/* Another codec configuration from the next sample on, which must be a sync sample. What is pending becomes a fragment. */
+/* Another codec configuration from the next sample on, which must be a sync sample. What is pending
+ * becomes a fragment. */
 int fragmenter_tracks(struct fragmenter *f, const struct steppe_track *tracks, unsigned count);
 
-/* Takes a sample, copying its data. `now` stands in for its capture time when nothing better is known. 0; -EINVAL; ERR_LIMIT: larger than
- * a fragment may be (the pictures that depend on it are left out with it); -ENOMEM: it is lost, with those that depend on it. */
+/* Takes a sample, copying its data. `now` stands in for its capture time when nothing better is
+ * known. 0; -EINVAL; ERR_LIMIT: larger than a fragment may be (the pictures that depend on it are
+ * left out with it); -ENOMEM: it is lost, with those that depend on it. */
 int fragmenter_write(struct fragmenter *f, const struct steppe_sample *sample, struct wall now);
 /* Makes a fragment of what is pending; the last duration is a guess. */
 int fragmenter_flush(struct fragmenter *f);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A fragment on its way from the fragmenter to the cluster: numbered once its lane is known, held until it is durable. */
+/* A fragment on its way from the fragmenter to the cluster: numbered once its lane is known, held
+ * until it is durable. */
 #pragma once
 
 #include <stdbool.h>
@@ -13,15 +14,16 @@ struct item {
 	uint64_t number;               /* in its lane, from 1; 0: in none yet */
 	struct fragment_header header; /* sealed when `sealed` */
 	struct buf *init;              /* codec configuration in force */
-	struct buf *body;              /* NULL: gone out, and in the spool should it be needed again */
-	int64_t gap_from_us;           /* start of the hole before it, when gap_cause is not 0 */
-	uint8_t gap_cause;             /* enum steppe_gap */
+	struct buf *body;    /* NULL: gone out, and in the spool should it be needed again */
+	int64_t gap_from_us; /* start of the hole before it, when gap_cause is not 0 */
+	uint8_t gap_cause;   /* enum steppe_gap */
 	bool sealed, in_spool, sent;
 	bool busy;   /* the worker reads it: it must not change, and freeing it waits */
 	bool orphan; /* to be freed when the worker is done */
 };
 
-/* Gives an item that holds references of its own to `init` and `body`; NULL when memory is short. */
+/* Gives an item that holds references of its own to `init` and `body`; NULL when memory is short.
+ */
 struct item *item_new(const struct fragment_header *header, struct buf *init, struct buf *body);
 /* Takes it out of its list and frees it; a busy one once item_idle is called. */
 void item_free(struct item **item);

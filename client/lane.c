@@ -174,7 +174,8 @@ static void durable_until(struct lane *l, uint64_t number, lane_durable_fn *fn, 
 		l->read_next = number + 1;
 }
 
-void lane_opened(struct lane *l, uint64_t next_seq, uint64_t credit, lane_durable_fn *fn, void *user)
+void lane_opened(
+	struct lane *l, uint64_t next_seq, uint64_t credit, lane_durable_fn *fn, void *user)
 {
 	uint64_t number = l->base + next_seq - 1;
 	durable_until(l, number, fn, user);
@@ -212,7 +213,8 @@ void lane_sent(struct lane *l, struct item *item, struct buf *init)
 	}
 }
 
-bool lane_ack(struct lane *l, uint64_t durable_seq, uint64_t credit, lane_durable_fn *fn, void *user)
+bool lane_ack(
+	struct lane *l, uint64_t durable_seq, uint64_t credit, lane_durable_fn *fn, void *user)
 {
 	uint64_t number = l->base + durable_seq;
 	if (!l->opened || (number > l->durable && number >= l->next))

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One lane of a recorder: fragments in order of their numbers, from entering it until they are durable; how far the daemon is; what may be
- * sent. Numbers are the lane's own and never used twice; the daemon's are numbers of a session, which begins again when the daemon has
- * forgotten it or a number cannot be delivered: seq = number - base. Pure; loop thread.
+/* One lane of a recorder: fragments in order of their numbers, from entering it until they are
+ *durable; how far the daemon is; what may be sent. Numbers are the lane's own and never used twice;
+ *the daemon's are numbers of a session, which begins again when the daemon has forgotten it or a
+ *number cannot be delivered: seq = number - base. Pure; loop thread.
  *
- *	items:  [ from the spool, read ahead ] [ in memory only ]     what the spool holds comes before what memory holds
- *	         ^ sent ... ^ unsent */
+ *	items:  [ from the spool, read ahead ] [ in memory only ]     what the spool holds comes
+ *before what memory holds ^ sent ... ^ unsent */
 #pragma once
 
 #include "client/item.h"
@@ -12,11 +13,12 @@
 struct lane {
 	uint8_t lane; /* enum fragment_lane */
 	uint64_t session, base;
-	uint64_t next;       /* number of the next new item */
-	bool next_known;     /* false after a crash: the daemon knows */
-	uint64_t durable;    /* numbers up to this are */
-	uint64_t lost_from, lost_until; /* these numbers will not be delivered: those above need another session; 0: no such break */
-	bool discarding;     /* what comes next is given up too, until a sync fragment */
+	uint64_t next;                  /* number of the next new item */
+	bool next_known;                /* false after a crash: the daemon knows */
+	uint64_t durable;               /* numbers up to this are */
+	uint64_t lost_from, lost_until; /* these numbers will not be delivered: those above need
+					   another session; 0: no such break */
+	bool discarding;                /* what comes next is given up too, until a sync fragment */
 	struct list items;
 	struct item *unsent; /* the first that was not sent on this connection; NULL: none */
 	size_t memory_bytes; /* bodies of items that the spool has not */
@@ -36,13 +38,16 @@ typedef void lane_durable_fn(void *user, const struct item *item);
 void lane_init(struct lane *l, uint8_t lane, uint64_t session, uint64_t base, uint64_t durable);
 void lane_fini(struct lane *l);
 
-/* Numbers an item and appends it; takes it. Its header is sealed: 0, or -ENOMEM, and the item is still the caller's. */
+/* Numbers an item and appends it; takes it. Its header is sealed: 0, or -ENOMEM, and the item is
+ * still the caller's. */
 int lane_push(struct lane *l, struct item *item);
-/* Inserts an item read from the spool, behind those read before; takes it. False when it was given up instead. */
+/* Inserts an item read from the spool, behind those read before; takes it. False when it was given
+ * up instead. */
 bool lane_load(struct lane *l, struct item *item);
 /* The first item that the spool has not; NULL: none. */
 struct item *lane_first_in_memory(const struct lane *l);
-/* The spool has it now: what was sent is kept for its acknowledgement, what was not is dropped, to be read again. */
+/* The spool has it now: what was sent is kept for its acknowledgement, what was not is dropped, to
+ * be read again. */
 void lane_spooled(struct lane *l, struct item *item);
 
 /* The lowest number held, here or (spool_first, 0: nothing) in the spool. */
@@ -53,21 +58,26 @@ void lane_renew(struct lane *l, uint64_t session, uint64_t base);
 /* The connection is gone: everything is unsent again. */
 void lane_reset(struct lane *l);
 /* OPENED: the daemon has everything below `next_seq`. */
-void lane_opened(struct lane *l, uint64_t next_seq, uint64_t credit, lane_durable_fn *fn, void *user);
+void lane_opened(
+	struct lane *l, uint64_t next_seq, uint64_t credit, lane_durable_fn *fn, void *user);
 /* The next item that may be sent now; NULL: none, or no credit. */
 struct item *lane_sendable(const struct lane *l);
-/* Makes its header say this session and number. 0, -ENOMEM, ERR_CHECKSUM: its bytes in memory are not what they were. */
+/* Makes its header say this session and number. 0, -ENOMEM, ERR_CHECKSUM: its bytes in memory are
+ * not what they were. */
 int lane_prepare(const struct lane *l, struct item *item);
 void lane_sent(struct lane *l, struct item *item, struct buf *init);
 /* ACK. False when it acknowledges what was not sent. */
-bool lane_ack(struct lane *l, uint64_t durable_seq, uint64_t credit, lane_durable_fn *fn, void *user);
+bool lane_ack(
+	struct lane *l, uint64_t durable_seq, uint64_t credit, lane_durable_fn *fn, void *user);
 
-/* Gives up the items from the lowest up to the next sync one, which then needs another session: `lost_until` says so. The count; what is
- * still in the spool of them is given up as it is read. */
+/* Gives up the items from the lowest up to the next sync one, which then needs another session:
+ * `lost_until` says so. The count; what is still in the spool of them is given up as it is read. */
 unsigned lane_discard_run(struct lane *l);
-/* The items numbered `from` .. `until` cannot be had any more (the spool is damaged there): they and those up to the next sync are given up. */
+/* The items numbered `from` .. `until` cannot be had any more (the spool is damaged there): they
+ * and those up to the next sync are given up. */
 void lane_lose(struct lane *l, uint64_t from, uint64_t until);
 /* The same for one item that is held and was found damaged. */
 void lane_forget(struct lane *l, struct item *item);
-/* Whether everything before the break is durable, so that lane_renew can go past it (to `lost_until`). */
+/* Whether everything before the break is durable, so that lane_renew can go past it (to
+ * `lost_until`). */
 bool lane_must_renew(const struct lane *l);

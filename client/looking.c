@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Timelines and days: one question, one answer, handed to the program in its own structures; the blocking forms keep a copy. */
+/* Timelines and days: one question, one answer, handed to the program in its own structures; the
+ * blocking forms keep a copy. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +41,8 @@ static void finish(struct look *l, int status)
 	if (l->timeline_done)
 		l->timeline_done(l->user, status, status == 0 ? &l->timeline : NULL);
 	else
-		l->days_done(l->user, status, status == 0 ? l->days : NULL, status == 0 ? l->day_count : 0);
+		l->days_done(l->user, status, status == 0 ? l->days : NULL,
+			status == 0 ? l->day_count : 0);
 	refused_remember(NULL);
 	look_free(l);
 }
@@ -109,8 +111,9 @@ static int on_timeline(struct request *request, const struct frame *frame)
 {
 	struct look *l = container_of(request, struct look, request);
 	Steppe__Wire__TimelineReply *m = frame->header.type == FRAME_TIMELINE_REPLY
-		? steppe__wire__timeline_reply__unpack(NULL, frame->header.meta_len, frame->meta)
-		: NULL;
+						 ? steppe__wire__timeline_reply__unpack(NULL,
+							   frame->header.meta_len, frame->meta)
+						 : NULL;
 	if (!m)
 		return ERR_FORMAT;
 	int rc = copy_timeline(l, m);
@@ -157,7 +160,8 @@ static int copy_days(struct look *l, const Steppe__Wire__DaysReply *m)
 	for (size_t i = 0; i < m->n_days; i++) {
 		struct steppe_day *day = &l->days[i];
 		const Steppe__Wire__Day *from = m->days[i];
-		*day = (struct steppe_day){.day = from->day, .bytes = from->bytes, .seconds = from->seconds};
+		*day = (struct steppe_day){
+			.day = from->day, .bytes = from->bytes, .seconds = from->seconds};
 		struct bytes b = bytes_reader(from->quarters.data, from->quarters.len);
 		for (size_t q = 0; q < ARRAY_LEN(day->quarter_seconds); q++)
 			day->quarter_seconds[q] = bytes_get_u16(&b);
@@ -171,8 +175,9 @@ static int on_days(struct request *request, const struct frame *frame)
 {
 	struct look *l = container_of(request, struct look, request);
 	Steppe__Wire__DaysReply *m = frame->header.type == FRAME_DAYS_REPLY
-		? steppe__wire__days_reply__unpack(NULL, frame->header.meta_len, frame->meta)
-		: NULL;
+					     ? steppe__wire__days_reply__unpack(
+						       NULL, frame->header.meta_len, frame->meta)
+					     : NULL;
 	if (!m)
 		return ERR_FORMAT;
 	int rc = copy_days(l, m);
@@ -181,7 +186,8 @@ static int on_days(struct request *request, const struct frame *frame)
 }
 
 int days_ask(struct core *core, const char *stream,
-	void (*done)(void *user, int status, const struct steppe_day *days, size_t count), void *user)
+	void (*done)(void *user, int status, const struct steppe_day *days, size_t count),
+	void *user)
 {
 	struct look *l;
 	int rc = look_new(core, stream, &l);
@@ -199,7 +205,8 @@ int days_ask(struct core *core, const char *stream,
 }
 
 int steppe_days(struct steppe *s, const char *stream,
-	void (*done)(void *user, int status, const struct steppe_day *days, size_t count), void *user)
+	void (*done)(void *user, int status, const struct steppe_day *days, size_t count),
+	void *user)
 {
 	return days_ask(cluster_core(s), stream, done, user);
 }
@@ -216,7 +223,8 @@ struct waited {
 /* One allocation, for steppe_free. */
 static struct steppe_timeline *keep_timeline(const struct steppe_timeline *from)
 {
-	size_t spans = from->span_count * sizeof(from->spans[0]), gaps = from->gap_count * sizeof(from->gaps[0]);
+	size_t spans = from->span_count * sizeof(from->spans[0]),
+	       gaps = from->gap_count * sizeof(from->gaps[0]);
 	struct steppe_timeline *kept = malloc(sizeof(*kept) + spans + gaps);
 	if (!kept)
 		return NULL;
@@ -244,7 +252,8 @@ static void on_waited_timeline(void *user, int status, const struct steppe_timel
 	wake(w, status);
 }
 
-int steppe_timeline_get(struct steppe *s, const char *stream, int64_t from_us, int64_t to_us, struct steppe_timeline **ret_timeline)
+int steppe_timeline_get(struct steppe *s, const char *stream, int64_t from_us, int64_t to_us,
+	struct steppe_timeline **ret_timeline)
 {
 	int rc;
 	struct waited w = {.waiter = waiter_new(cluster_core(s), &rc)};
@@ -273,7 +282,8 @@ static void on_waited_days(void *user, int status, const struct steppe_day *days
 	wake(w, status);
 }
 
-int steppe_days_get(struct steppe *s, const char *stream, struct steppe_day **ret_days, size_t *ret_count)
+int steppe_days_get(
+	struct steppe *s, const char *stream, struct steppe_day **ret_days, size_t *ret_count)
 {
 	int rc;
 	struct waited w = {.waiter = waiter_new(cluster_core(s), &rc)};

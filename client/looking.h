@@ -9,4 +9,5 @@
 int timeline_ask(struct core *core, const char *stream, int64_t from_us, int64_t to_us,
 	void (*done)(void *user, int status, const struct steppe_timeline *timeline), void *user);
 int days_ask(struct core *core, const char *stream,
-	void (*done)(void *user, int status, const struct steppe_day *days, size_t count), void *user);
+	void (*done)(void *user, int status, const struct steppe_day *days, size_t count),
+	void *user);

@@ -67,7 +67,8 @@ static struct exchange *find(struct peer *p, uint32_t number)
 	return NULL;
 }
 
-/* Numbers are not used again on a channel: an answer that is still under way must not meet another question. */
+/* Numbers are not used again on a channel: an answer that is still under way must not meet another
+ * question. */
 static void number(struct peer *p, struct exchange *x)
 {
 	do {
@@ -119,7 +120,8 @@ static void lose_all(struct peer *p, int status)
 
 /* --- connecting --- */
 
-/* After a failure: twice as long each time, and spread, lest a thousand clients of a daemon that comes back all come at once. */
+/* After a failure: twice as long each time, and spread, lest a thousand clients of a daemon that
+ * comes back all come at once. */
 static void back_off(struct peer *p)
 {
 	int64_t ns = BACKOFF_FIRST_NS << (p->failures < 7 ? p->failures : 7);
@@ -174,7 +176,8 @@ static struct peer *of_user(struct channel_user *user)
 	return container_of(user, struct peer, user);
 }
 
-static void on_ready(struct channel *ch, struct channel_user *user, const Steppe__Wire__Hello *hello)
+static void on_ready(
+	struct channel *ch, struct channel_user *user, const Steppe__Wire__Hello *hello)
 {
 	struct peer *p = of_user(user);
 	(void)ch;
@@ -234,8 +237,7 @@ static void on_closed(struct channel *ch, struct channel_user *user, int status,
 	(void)ch;
 	(void)words;
 	p->channel = NULL;
-	if (p->state == PEER_READY &&
-		loop_now(p->router->loop).ns - p->ready_since.ns >= STEADY_NS)
+	if (p->state == PEER_READY && loop_now(p->router->loop).ns - p->ready_since.ns >= STEADY_NS)
 		p->failures = 0;
 	if (p->router->stopping)
 		p->state = PEER_IDLE;
@@ -250,7 +252,8 @@ static const struct channel_user peer_user = {
 
 /* --- talking --- */
 
-int exchange_send(struct exchange *x, uint8_t type, const ProtobufCMessage *meta, const struct slice *body)
+int exchange_send(
+	struct exchange *x, uint8_t type, const ProtobufCMessage *meta, const struct slice *body)
 {
 	if (!x->active || !x->peer || !x->peer->channel)
 		return ERR_CLOSED;

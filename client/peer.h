@@ -4,7 +4,8 @@
  *	IDLE --wanted--> CONNECTING --greeted--> READY
  *	  ^                  |                     |
  *	  |               failed                closed
- *	  +--nobody waits-- BACKOFF <--------------+     BACKOFF --time, somebody waits--> CONNECTING
+ *	  +--nobody waits-- BACKOFF <--------------+     BACKOFF --time, somebody waits-->
+ *CONNECTING
  */
 #pragma once
 
@@ -20,15 +21,15 @@ struct peer {
 	struct channel_user user;
 	struct channel *channel; /* NULL but while CONNECTING and READY */
 	enum peer_state state;
-	unsigned failures;       /* in a row */
+	unsigned failures; /* in a row */
 	struct mono ready_since;
 	struct loop_timer backoff;
-	struct mono retry_at;    /* when it ends */
-	struct list exchanges;   /* waiting and talking */
+	struct mono retry_at;  /* when it ends */
+	struct list exchanges; /* waiting and talking */
 	struct list by_number[PEER_BUCKETS];
 	uint32_t last_number;
-	bool configured;         /* by the caller, not learned from a redirect */
-	uint64_t seed;           /* of its address, for choosing */
+	bool configured; /* by the caller, not learned from a redirect */
+	uint64_t seed;   /* of its address, for choosing */
 	char address[];
 };
 

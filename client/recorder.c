@@ -20,7 +20,8 @@ static void on_deadline(struct loop_timer *timer);
 
 /* --- life --- */
 
-static int copy_options(struct steppe_recorder *r, const struct steppe_recorder_options *from, struct steppe_recorder_options *ret)
+static int copy_options(struct steppe_recorder *r, const struct steppe_recorder_options *from,
+	struct steppe_recorder_options *ret)
 {
 	*ret = (struct steppe_recorder_options){0};
 	if (from->size < offsetof(struct steppe_recorder_options, spool_dir))
@@ -53,12 +54,14 @@ static void set_lanes(struct steppe_recorder *r)
 		lane_init(l, (uint8_t)i, state->lane[i].session, state->lane[i].base, durable);
 		if (x->next > l->next)
 			l->next = x->next;
-		/* everything on the backfill lane passes the spool; of the live lane more may have gone out than was noted */
+		/* everything on the backfill lane passes the spool; of the live lane more may have
+		 * gone out than was noted */
 		l->next_known = i == LANE_BACKFILL;
 	}
 }
 
-int recorder_new(struct core *core, const struct steppe_recorder_options *options, struct steppe_recorder **ret_recorder)
+int recorder_new(struct core *core, const struct steppe_recorder_options *options,
+	struct steppe_recorder **ret_recorder)
 {
 	struct steppe_recorder *r = calloc(1, sizeof(*r));
 	if (!r)
@@ -73,7 +76,8 @@ int recorder_new(struct core *core, const struct steppe_recorder_options *option
 	r->tick.fire = on_tick;
 	r->deadline.fire = on_deadline;
 	r->exchange = (struct exchange){.ops = &recorder_exchange_ops, .camera = r->camera};
-	r->status = (struct steppe_recorder_status){.durable_until_us = -1, .captured_until_us = -1};
+	r->status =
+		(struct steppe_recorder_status){.durable_until_us = -1, .captured_until_us = -1};
 	int rc = copy_options(r, options, &o);
 	if (rc == 0)
 		rc = recorder_inlet_init(r, &o);
@@ -111,7 +115,8 @@ void recorder_free(struct steppe_recorder **slot)
 static void on_cancel(struct call *call)
 {
 	struct steppe_recorder *r = container_of(call, struct steppe_recorder, call);
-	/* the handle was not closed as it should have been: what is not durable is saved as far as it can be */
+	/* the handle was not closed as it should have been: what is not durable is saved as far as
+	 * it can be */
 	recorder_end(r, 0, r->closed, r->closed_user);
 }
 
@@ -127,7 +132,8 @@ static void on_start(struct loop_task *task)
 	call_begin(r->core, &r->call);
 	r->started = true;
 	r->out_since = r->disk.synced_at = loop_now(r->core->loop);
-	/* without the timer a stalled camera's last second waits for its next sample; the next step tries again */
+	/* without the timer a stalled camera's last second waits for its next sample; the next step
+	 * tries again */
 	(void)loop_timer_start(r->core->loop, &r->tick, TICK_NS);
 	exchange_start(&r->core->router, &r->exchange);
 	if (core_is_stopping(r->core))
@@ -188,7 +194,8 @@ static int choose_lane(const struct steppe_recorder *r)
 		return LANE_LIVE;
 	if (!recorder_has_spool(r))
 		return RECORDER_HOLD;
-	return r->spooling || r->late || r->state == RECORDER_RECORDING ? LANE_BACKFILL : RECORDER_HOLD;
+	return r->spooling || r->late || r->state == RECORDER_RECORDING ? LANE_BACKFILL
+									: RECORDER_HOLD;
 }
 
 /* Takes the item in any case. */
@@ -257,7 +264,8 @@ static void renew_broken(struct steppe_recorder *r)
 		struct lane *l = &r->lanes[i];
 		if (!lane_must_renew(l))
 			continue;
-		core_log(r->core, 1, "a session ends before damage stream=%s lane=%zu", r->stream, i);
+		core_log(r->core, 1, "a session ends before damage stream=%s lane=%zu", r->stream,
+			i);
 		recorder_renew(r, l, l->lost_until);
 		if (r->state == RECORDER_OPENING || r->state == RECORDER_RECORDING)
 			recorder_retry(r, 0);
@@ -316,7 +324,8 @@ static bool step_end(struct steppe_recorder *r)
 		return false;
 	if (r->state == RECORDER_RECORDING) {
 		r->state = RECORDER_CLOSING;
-		(void)loop_timer_start(r->core->loop, &r->pause, CLOSE_WAIT_NS); /* without it the deadline, or the channel's end */
+		(void)loop_timer_start(r->core->loop, &r->pause,
+			CLOSE_WAIT_NS); /* without it the deadline, or the channel's end */
 		recorder_send_close(r);
 		return true;
 	}
@@ -365,7 +374,8 @@ static void on_pause(struct loop_timer *timer)
 {
 	struct steppe_recorder *r = container_of(timer, struct steppe_recorder, pause);
 	if (r->state == RECORDER_CLOSING)
-		enter_ended(r, 0); /* all is durable; that the daemon does not confirm the end changes nothing */
+		enter_ended(r, 0); /* all is durable; that the daemon does not confirm the end
+				      changes nothing */
 	else
 		exchange_start(&r->core->router, &r->exchange);
 }
@@ -373,9 +383,11 @@ static void on_pause(struct loop_timer *timer)
 static void on_tick(struct loop_timer *timer)
 {
 	struct steppe_recorder *r = container_of(timer, struct steppe_recorder, tick);
-	(void)loop_timer_start(r->core->loop, timer, TICK_NS); /* it was armed a moment ago: there is room */
+	(void)loop_timer_start(
+		r->core->loop, timer, TICK_NS); /* it was armed a moment ago: there is room */
 	bool out = r->state == RECORDER_WAITING || r->state == RECORDER_OPENING;
-	bool lasts = out && recorder_has_spool(r) && loop_now(r->core->loop).ns - r->out_since.ns >= OUTAGE_NS;
+	bool lasts = out && recorder_has_spool(r) &&
+		     loop_now(r->core->loop).ns - r->out_since.ns >= OUTAGE_NS;
 	if (lasts && !r->spooling)
 		core_log(r->core, 1, "recording to the spool stream=%s refusal=%s", r->stream,
 			refusal_word(r->status.refusal));
@@ -392,7 +404,8 @@ static void on_deadline(struct loop_timer *timer)
 	recorder_step(r);
 }
 
-void recorder_end(struct steppe_recorder *r, int timeout_ms, void (*closed)(void *user, int status), void *user)
+void recorder_end(struct steppe_recorder *r, int timeout_ms, void (*closed)(void *user, int status),
+	void *user)
 {
 	r->closed = closed;
 	r->closed_user = user;
@@ -405,7 +418,8 @@ void recorder_end(struct steppe_recorder *r, int timeout_ms, void (*closed)(void
 	r->ending = true;
 	if (timeout_ms == 0)
 		r->late = true;
-	else if (timeout_ms > 0 && loop_timer_start(r->core->loop, &r->deadline, timeout_ms * NS_PER_MS) < 0)
+	else if (timeout_ms > 0 &&
+		 loop_timer_start(r->core->loop, &r->deadline, timeout_ms * NS_PER_MS) < 0)
 		r->late = true;
 	recorder_step(r);
 }

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A stream being recorded: samples in from any thread, fragments out to its daemon over every failure, until it ends.
+/* A stream being recorded: samples in from any thread, fragments out to its daemon over every
+ *failure, until it ends.
  *
- *	WAITING --channel--> OPENING --OPENED--> RECORDING --ended, all durable--> CLOSING --CLOSED--> ENDED
- *	   ^                    |                    |                               |
+ *	WAITING --channel--> OPENING --OPENED--> RECORDING --ended, all durable--> CLOSING
+ *--CLOSED--> ENDED ^                    |                    |                               |
  *	   +--pause-- refused, lost, redirected <----+-------------------------------+--> ENDED
  *	any state --end, time is up--> ENDED, what is not durable goes to the spool
  *
- * Where a fragment goes is decided where decoding can begin, so that a group of pictures stays in one lane: live while the stream is being
- * recorded; held in memory for a moment when it is not; and when that lasts, to the backfill lane's spool. docs/design/client.md.
+ * Where a fragment goes is decided where decoding can begin, so that a group of pictures stays in
+ *one lane: live while the stream is being recorded; held in memory for a moment when it is not; and
+ *when that lasts, to the backfill lane's spool. docs/design/client.md.
  *
- * Split: recorder.c (life, decisions), recorder_inlet.c (any thread), recorder_wire.c (frames), recorder_disk.c (spool). */
+ * Split: recorder.c (life, decisions), recorder_inlet.c (any thread), recorder_wire.c (frames),
+ *recorder_disk.c (spool). */
 #pragma once
 
 #include <pthread.h>
@@ -21,7 +24,13 @@
 #include "client/spool.h"
 #include "client/steppe.h"
 
-enum recorder_state { RECORDER_WAITING, RECORDER_OPENING, RECORDER_RECORDING, RECORDER_CLOSING, RECORDER_ENDED };
+enum recorder_state {
+	RECORDER_WAITING,
+	RECORDER_OPENING,
+	RECORDER_RECORDING,
+	RECORDER_CLOSING,
+	RECORDER_ENDED
+};
 
 #define RECORDER_HOLD (-1) /* in place of a lane: not decided yet */
 
@@ -29,14 +38,14 @@ enum recorder_state { RECORDER_WAITING, RECORDER_OPENING, RECORDER_RECORDING, RE
 struct recorder_inlet {
 	pthread_mutex_t lock;
 	struct fragmenter fragmenter;
-	struct loop_task bell;   /* rung when something is made */
+	struct loop_task bell; /* rung when something is made */
 	bool rung, dead;
-	uint64_t limit;          /* of memory */
-	uint64_t held;           /* that the loop holds */
-	bool dropping;           /* no room: until a sync sample finds some */
+	uint64_t limit;             /* of memory */
+	uint64_t held;              /* that the loop holds */
+	bool dropping;              /* no room: until a sync sample finds some */
 	enum steppe_gap drop_cause; /* what a hole made now is due to */
-	int64_t drop_dts;        /* of the last dropped sample that was counted */
-	uint64_t dropped;        /* about a fragment each */
+	int64_t drop_dts;           /* of the last dropped sample that was counted */
+	uint64_t dropped;           /* about a fragment each */
 	struct mono last_write;
 	struct steppe_recorder_status status; /* a copy */
 };
@@ -46,7 +55,7 @@ enum recorder_work { WORK_SAVE, WORK_APPEND, WORK_READ, WORK_DROP, WORK_SYNC };
 
 /* What the worker does next for this recorder; one thing at a time. */
 struct recorder_disk {
-	struct spool_dir dir;      /* fd -1: no spool */
+	struct spool_dir dir; /* fd -1: no spool */
 	struct spool *ring[LANES];
 	struct spool_extent extent[LANES]; /* as of the last job */
 	struct worker_job job;
@@ -55,9 +64,9 @@ struct recorder_disk {
 	unsigned lane;
 	struct item *batch[RECORDER_BATCH];
 	unsigned batch_count, batch_done;
-	uint64_t number;           /* read from, dropped to; then: which is damaged */
+	uint64_t number; /* read from, dropped to; then: which is damaged */
 	uint64_t dropped[LANES];
-	struct spool_state state;  /* to be saved */
+	struct spool_state state; /* to be saved */
 	bool state_dirty, unsynced;
 	struct mono synced_at;
 	int rc;
@@ -70,8 +79,8 @@ struct steppe_recorder {
 	char stream[STREAM_NAME_MAX + 1], camera[CAMERA_ID_MAX + 1];
 	uint64_t spool_limit;
 	void (*changed)(void *user, const struct steppe_recorder_status *status);
-	void (*durable)(void *user, uint64_t session, uint64_t seq, int64_t capture_us, uint32_t duration_us,
-		const uint8_t *digest);
+	void (*durable)(void *user, uint64_t session, uint64_t seq, int64_t capture_us,
+		uint32_t duration_us, const uint8_t *digest);
 	void *user;
 	struct recorder_inlet inlet;
 
@@ -79,19 +88,19 @@ struct steppe_recorder {
 	enum recorder_state state;
 	struct loop_timer pause, tick, deadline;
 	struct lane lanes[LANES];
-	struct list holding;    /* fragments without a lane, from a sync one on */
+	struct list holding; /* fragments without a lane, from a sync one on */
 	size_t holding_bytes;
-	struct buf *init;       /* of the last fragment, or of the tracks at the start */
-	int group_lane;         /* of the group of pictures that is coming in, or RECORDER_HOLD */
-	bool spooling;          /* the outage lasts: to disk with everything */
-	struct mono out_since;  /* not RECORDING since then */
-	unsigned refusals;      /* in a row */
+	struct buf *init;         /* of the last fragment, or of the tracks at the start */
+	int group_lane;           /* of the group of pictures that is coming in, or RECORDER_HOLD */
+	bool spooling;            /* the outage lasts: to disk with everything */
+	struct mono out_since;    /* not RECORDING since then */
+	unsigned refusals;        /* in a row */
 	uint64_t stuck_at[LANES]; /* where the daemon was when it refused for what it had got */
 	unsigned stuck;
-	uint8_t gap_cause;      /* of a hole that is still open */
+	uint8_t gap_cause; /* of a hole that is still open */
 	int64_t gap_from_us;
 	bool gap_told;
-	bool channel_ready;     /* OPEN can be sent */
+	bool channel_ready; /* OPEN can be sent */
 	struct steppe_recorder_status status;
 	struct recorder_disk disk;
 
@@ -107,12 +116,15 @@ struct steppe_recorder {
 
 /* --- recorder.c --- */
 
-/* Makes one; any thread. -EINVAL, -ENOMEM, or what opening the spool failed with (-EBUSY: another recorder uses it). */
-int recorder_new(struct core *core, const struct steppe_recorder_options *options, struct steppe_recorder **ret_recorder);
+/* Makes one; any thread. -EINVAL, -ENOMEM, or what opening the spool failed with (-EBUSY: another
+ * recorder uses it). */
+int recorder_new(struct core *core, const struct steppe_recorder_options *options,
+	struct steppe_recorder **ret_recorder);
 /* Loop thread: begins, in a later turn. */
 void recorder_start(struct steppe_recorder *r);
 /* As steppe_recorder_end, on the loop. */
-void recorder_end(struct steppe_recorder *r, int timeout_ms, void (*closed)(void *user, int status), void *user);
+void recorder_end(struct steppe_recorder *r, int timeout_ms, void (*closed)(void *user, int status),
+	void *user);
 /* Frees one that has ended or never began. */
 void recorder_free(struct steppe_recorder **recorder);
 /* Does what can be done now: decides lanes, sends, works the disk, ends. */
@@ -144,7 +156,8 @@ void recorder_inlet_publish(struct steppe_recorder *r);
 
 /* --- recorder_wire.c --- */
 extern const struct exchange_ops recorder_exchange_ops;
-/* Sends OPEN once there is a channel and the state it speaks of is on disk; then what may be sent. */
+/* Sends OPEN once there is a channel and the state it speaks of is on disk; then what may be sent.
+ */
 void recorder_send(struct steppe_recorder *r);
 void recorder_send_close(struct steppe_recorder *r);
 

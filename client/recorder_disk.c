@@ -86,12 +86,12 @@ static bool choose_drop(struct steppe_recorder *r)
 	return false;
 }
 
-/* Whether what the lane has in memory alone is to go to disk: always what is backfilled, everything at the end and in an outage that lasts, and
- * what grows too large. */
+/* Whether what the lane has in memory alone is to go to disk: always what is backfilled, everything
+ * at the end and in an outage that lasts, and what grows too large. */
 static bool wants_append(const struct steppe_recorder *r, const struct lane *l)
 {
 	return l->lane == LANE_BACKFILL || r->state == RECORDER_ENDED || r->spooling ||
-		l->memory_bytes > r->inlet.limit / 2;
+	       l->memory_bytes > r->inlet.limit / 2;
 }
 
 static bool choose_append(struct steppe_recorder *r)
@@ -105,11 +105,14 @@ static bool choose_append(struct steppe_recorder *r)
 		d->batch_count = d->batch_done = 0;
 		size_t bytes = 0;
 		struct item *first = lane_first_in_memory(l);
-		for (struct list *node = first ? &first->node : &l->items; node != &l->items; node = node->next) {
+		for (struct list *node = first ? &first->node : &l->items; node != &l->items;
+			node = node->next) {
 			struct item *item = item_of(node);
-			bytes += item_bytes(item) + SPOOL_RECORD_SIZE + FRAGMENT_HEADER_SIZE + item->init->len;
+			bytes += item_bytes(item) + SPOOL_RECORD_SIZE + FRAGMENT_HEADER_SIZE +
+				 item->init->len;
 			d->full = used + bytes > r->spool_limit;
-			if (d->full || d->batch_count == RECORDER_BATCH || (d->batch_count && bytes > BATCH_BYTES))
+			if (d->full || d->batch_count == RECORDER_BATCH ||
+				(d->batch_count && bytes > BATCH_BYTES))
 				break;
 			d->batch[d->batch_count++] = item;
 			item->busy = true;
@@ -130,7 +133,8 @@ static bool choose_read(struct steppe_recorder *r)
 	for (unsigned i = 0; i < LANES; i++) {
 		struct lane *l = &r->lanes[i];
 		const struct spool_extent *x = &d->extent[i];
-		if (!l->opened || x->count == 0 || l->read_next > x->last || l->loaded_bytes >= READ_AHEAD)
+		if (!l->opened || x->count == 0 || l->read_next > x->last ||
+			l->loaded_bytes >= READ_AHEAD)
 			continue;
 		d->number = l->read_next;
 		d->batch_count = d->batch_done = 0;
@@ -160,10 +164,12 @@ bool recorder_disk_step(struct steppe_recorder *r)
 		return false;
 	if (r->disk.busy)
 		return true;
-	return choose_save(r) || choose_drop(r) || choose_append(r) || choose_read(r) || choose_sync(r);
+	return choose_save(r) || choose_drop(r) || choose_append(r) || choose_read(r) ||
+	       choose_sync(r);
 }
 
-/* --- on the worker's thread: touches the rings, the folder and the batch, which are its own while the job lasts --- */
+/* --- on the worker's thread: touches the rings, the folder and the batch, which are its own while
+ * the job lasts --- */
 
 static void work_append(struct recorder_disk *d)
 {
@@ -265,7 +271,8 @@ static void on_done(struct worker_job *job)
 	else if (d->work == WORK_READ)
 		was_read(r, l);
 	if (d->rc < 0 && d->rc != -ENODATA && d->rc != ERR_DAMAGED) {
-		core_log(r->core, 0, "the spool fails stream=%s err=%s", r->stream, err_text(d->rc));
+		core_log(
+			r->core, 0, "the spool fails stream=%s err=%s", r->stream, err_text(d->rc));
 		d->failed = true; /* until the next tick */
 		if (d->work == WORK_SAVE)
 			d->state_dirty = r->state != RECORDER_ENDED;

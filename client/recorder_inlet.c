@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The recorder's side that any thread may call: samples become fragments under a lock, the loop takes them. */
+/* The recorder's side that any thread may call: samples become fragments under a lock, the loop
+ * takes them. */
 #include <errno.h>
 #include <string.h>
 
@@ -8,7 +9,9 @@
 #include "client/recorder.h"
 
 #define MEMORY_LIMIT (UINT64_C(16) << 20)
-#define STALL_NS     (2 * NS_PER_SECOND) /* what is pending for so long is not held back for its duration's sake */
+#define STALL_NS                                                                                   \
+	(2 * NS_PER_SECOND) /* what is pending for so long is not held back for its duration's     \
+			       sake */
 
 /* --- what the loop does --- */
 
@@ -28,7 +31,8 @@ int recorder_inlet_init(struct steppe_recorder *r, const struct steppe_recorder_
 	in->bell.run = on_bell;
 	in->limit = o->memory_limit ? o->memory_limit : MEMORY_LIMIT;
 	in->drop_cause = STEPPE_GAP_NETWORK;
-	in->status = (struct steppe_recorder_status){.durable_until_us = -1, .captured_until_us = -1};
+	in->status =
+		(struct steppe_recorder_status){.durable_until_us = -1, .captured_until_us = -1};
 	r->init = buf_ref(in->fragmenter.init);
 	return 0;
 }
@@ -67,9 +71,10 @@ void recorder_inlet_flush(struct steppe_recorder *r, bool now)
 	struct recorder_inlet *in = &r->inlet;
 	pthread_mutex_lock(&in->lock);
 	bool stalled = in->fragmenter.pending_bytes &&
-		loop_now(r->core->loop).ns - in->last_write.ns >= STALL_NS;
+		       loop_now(r->core->loop).ns - in->last_write.ns >= STALL_NS;
 	if (now || stalled)
-		(void)fragmenter_flush(&in->fragmenter); /* what memory was short for is counted as a hole */
+		(void)fragmenter_flush(
+			&in->fragmenter); /* what memory was short for is counted as a hole */
 	pthread_mutex_unlock(&in->lock);
 }
 
@@ -89,7 +94,8 @@ void recorder_inlet_publish(struct steppe_recorder *r)
 
 /* --- what any thread does --- */
 
-int steppe_record(struct steppe *s, const struct steppe_recorder_options *options, struct steppe_recorder **ret_recorder)
+int steppe_record(struct steppe *s, const struct steppe_recorder_options *options,
+	struct steppe_recorder **ret_recorder)
 {
 	struct steppe_recorder *r;
 	int rc = recorder_new(cluster_core(s), options, &r);
@@ -110,19 +116,21 @@ static void ring(struct steppe_recorder *r)
 	loop_post(r->core->loop, &in->bell);
 }
 
-/* There is no room for the sample. What depends on it is of no use either: nothing is taken until a sync sample finds room, and the next
- * fragment tells of the hole. */
+/* There is no room for the sample. What depends on it is of no use either: nothing is taken until a
+ * sync sample finds room, and the next fragment tells of the hole. */
 static void drop(struct recorder_inlet *in, const struct steppe_sample *s)
 {
 	struct fragmenter *f = &in->fragmenter;
 	if (s->track != f->master)
 		return;
 	if (!in->dropping) {
-		(void)fragmenter_gap(f, in->drop_cause); /* pending samples lost for want of memory are part of the hole */
+		(void)fragmenter_gap(f, in->drop_cause); /* pending samples lost for want of memory
+							    are part of the hole */
 		in->dropping = true;
 		in->drop_dts = s->dts;
 		in->dropped++;
-	} else if (s->dts - in->drop_dts >= f->tracks[f->master].timescale || s->dts < in->drop_dts) {
+	} else if (s->dts - in->drop_dts >= f->tracks[f->master].timescale ||
+		   s->dts < in->drop_dts) {
 		in->drop_dts = s->dts;
 		in->dropped++;
 	}
@@ -152,10 +160,12 @@ int steppe_recorder_write(struct steppe_recorder *r, const struct steppe_sample 
 	return rc;
 }
 
-int steppe_recorder_tracks(struct steppe_recorder *r, const struct steppe_track *tracks, unsigned count)
+int steppe_recorder_tracks(
+	struct steppe_recorder *r, const struct steppe_track *tracks, unsigned count)
 {
 	pthread_mutex_lock(&r->inlet.lock);
-	int rc = r->inlet.dead ? ERR_CLOSED : fragmenter_tracks(&r->inlet.fragmenter, tracks, count);
+	int rc =
+		r->inlet.dead ? ERR_CLOSED : fragmenter_tracks(&r->inlet.fragmenter, tracks, count);
 	ring(r);
 	pthread_mutex_unlock(&r->inlet.lock);
 	return rc;
@@ -200,7 +210,8 @@ static void on_end(struct loop_task *task)
 	recorder_end(r, r->end_timeout_ms, r->closed, r->closed_user);
 }
 
-void steppe_recorder_end(struct steppe_recorder *r, int timeout_ms, void (*closed)(void *user, int status), void *user)
+void steppe_recorder_end(struct steppe_recorder *r, int timeout_ms,
+	void (*closed)(void *user, int status), void *user)
 {
 	/* no lock: from here on the recorder is the loop's alone */
 	r->closed = closed;

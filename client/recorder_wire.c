@@ -9,8 +9,9 @@
 
 #define RETRY_FIRST_NS (200 * NS_PER_MS)
 #define RETRY_MAX_NS   (10 * NS_PER_SECOND)
-#define RETRY_LATER_NS (30 * NS_PER_SECOND) /* after a refusal that somebody must do something about */
-#define STUCK_MAX      2 /* times that the daemon may refuse what comes next before it is given up */
+#define RETRY_LATER_NS                                                                             \
+	(30 * NS_PER_SECOND) /* after a refusal that somebody must do something about */
+#define STUCK_MAX 2 /* times that the daemon may refuse what comes next before it is given up */
 
 static struct steppe_recorder *of_exchange(struct exchange *x)
 {
@@ -27,7 +28,8 @@ static int send_open(struct steppe_recorder *r)
 	open.stream = r->stream;
 	open.boot_nonce = r->core->boot_nonce;
 	open.lanes = pointers;
-	open.n_lanes = recorder_has_spool(r) ? LANES : 1; /* without a spool nothing is ever backfilled */
+	open.n_lanes =
+		recorder_has_spool(r) ? LANES : 1; /* without a spool nothing is ever backfilled */
 	for (size_t i = 0; i < open.n_lanes; i++) {
 		const struct lane *l = &r->lanes[i];
 		steppe__wire__lane_open__init(pointers[i] = &lanes[i]);
@@ -50,7 +52,8 @@ static bool same_init(const struct buf *a, const struct buf *b)
 	return a == b || (a && a->len == b->len && memcmp(a->data, b->data, a->len) == 0);
 }
 
-static int send_gap(struct steppe_recorder *r, const struct lane *l, int64_t from_us, int64_t to_us, uint8_t cause)
+static int send_gap(struct steppe_recorder *r, const struct lane *l, int64_t from_us, int64_t to_us,
+	uint8_t cause)
 {
 	Steppe__Wire__Gap gap = STEPPE__WIRE__GAP__INIT;
 	gap.lane = l->lane;
@@ -96,9 +99,11 @@ static int send_lane(struct steppe_recorder *r, struct lane *l)
 			return 1;
 		int rc = lane_prepare(l, item);
 		if (rc == ERR_CHECKSUM || rc == ERR_FORMAT || rc == ERR_LIMIT) {
-			core_log(r->core, 0, "a fragment was damaged in memory stream=%s", r->stream);
+			core_log(r->core, 0, "a fragment was damaged in memory stream=%s",
+				r->stream);
 			recorder_dropped(r, 1);
-			lane_forget(l, item); /* sent ones before it go on; what follows waits for another session */
+			lane_forget(l, item); /* sent ones before it go on; what follows waits for
+						 another session */
 			return 0;
 		}
 		if (rc == 0)
@@ -134,7 +139,8 @@ void recorder_send(struct steppe_recorder *r)
 		if (rc == 0)
 			rc = send_open_gap(r);
 	}
-	if (rc < 0 && rc != ERR_CLOSED) /* short of memory; when the channel is closed lost() is on its way */
+	if (rc < 0 && rc != ERR_CLOSED) /* short of memory; when the channel is closed lost() is on
+					   its way */
 		recorder_retry(r, RETRY_FIRST_NS);
 }
 
@@ -202,7 +208,8 @@ static int on_ack(struct steppe_recorder *r, const struct frame *frame)
 		rc = lane_ack(l, m->durable, m->credit, on_item_durable, r) ? 0 : ERR_FORMAT;
 		if (rc == 0 && l->durable > before) {
 			r->refusals = r->stuck = 0;
-			if (m->lane == LANE_LIVE && m->durable_until_us > r->status.durable_until_us)
+			if (m->lane == LANE_LIVE &&
+				m->durable_until_us > r->status.durable_until_us)
 				r->status.durable_until_us = m->durable_until_us;
 			recorder_changed(r);
 		}
@@ -222,7 +229,8 @@ static void forget_sessions(struct steppe_recorder *r, uint32_t lane)
 	}
 }
 
-/* The daemon will not have the fragment that comes next in a lane: after a second try it is given up, with what depends on it. */
+/* The daemon will not have the fragment that comes next in a lane: after a second try it is given
+ * up, with what depends on it. */
 static void refused_media(struct steppe_recorder *r, uint32_t lane)
 {
 	bool same = true;
@@ -234,7 +242,9 @@ static void refused_media(struct steppe_recorder *r, uint32_t lane)
 	if (r->stuck < STUCK_MAX)
 		return;
 	r->stuck = 0;
-	unsigned which = lane ? lane - 1 : list_empty(&r->lanes[LANE_LIVE].items) ? LANE_BACKFILL : LANE_LIVE;
+	unsigned which = lane                                     ? lane - 1
+			 : list_empty(&r->lanes[LANE_LIVE].items) ? LANE_BACKFILL
+								  : LANE_LIVE;
 	if (which >= LANES)
 		return;
 	struct lane *l = &r->lanes[which];
@@ -257,7 +267,8 @@ static void on_refused(struct steppe_recorder *r, const struct frame *frame)
 	refused_remember(&refused);
 	r->status.refusal = refused.code;
 	r->refusals++;
-	int64_t pause_ns = refused.retry_after_ms ? (int64_t)refused.retry_after_ms * NS_PER_MS : growing_pause(r);
+	int64_t pause_ns = refused.retry_after_ms ? (int64_t)refused.retry_after_ms * NS_PER_MS
+						  : growing_pause(r);
 	/* before the lanes are reset: what was under way is what it is about */
 	switch (refused.code) {
 	case REFUSAL_NO_SYNC:
@@ -276,8 +287,9 @@ static void on_refused(struct steppe_recorder *r, const struct frame *frame)
 			pause_ns = RETRY_LATER_NS;
 		break;
 	}
-	core_log(r->core, 1, "recording refused stream=%s refusal=%s reason=%s again_in_ms=%lld", r->stream,
-		refusal_word(refused.code), refused.reason, (long long)(pause_ns / NS_PER_MS));
+	core_log(r->core, 1, "recording refused stream=%s refusal=%s reason=%s again_in_ms=%lld",
+		r->stream, refusal_word(refused.code), refused.reason,
+		(long long)(pause_ns / NS_PER_MS));
 	recorder_retry(r, pause_ns);
 	recorder_changed(r);
 	recorder_step(r);
@@ -302,8 +314,8 @@ static void on_frame(struct exchange *x, const struct frame *frame)
 		rc = ERR_FORMAT;
 	}
 	if (rc < 0) {
-		core_log(r->core, 0, "the daemon's answer makes no sense stream=%s type=%u", r->stream,
-			frame->header.type);
+		core_log(r->core, 0, "the daemon's answer makes no sense stream=%s type=%u",
+			r->stream, frame->header.type);
 		recorder_retry(r, RETRY_MAX_NS);
 	}
 	recorder_step(r);
@@ -324,7 +336,8 @@ static void on_ready(struct exchange *x)
 static void on_lost(struct exchange *x, int status)
 {
 	struct steppe_recorder *r = of_exchange(x);
-	core_log(r->core, status == -ECANCELED ? 3 : 1, "connection lost stream=%s err=%s", r->stream, err_text(status));
+	core_log(r->core, status == -ECANCELED ? 3 : 1, "connection lost stream=%s err=%s",
+		r->stream, err_text(status));
 	bool was_connected = r->status.connected;
 	if (r->state == RECORDER_CLOSING)
 		r->late = true;

@@ -20,7 +20,8 @@ void refused_read(const struct frame *frame, struct refused *ret_refused)
 		ret_refused->code = (int)m->code;
 	ret_refused->retry_after_ms = m->retry_after_ms;
 	ret_refused->lane = m->lane;
-	snprintf(ret_refused->reason, sizeof(ret_refused->reason), "%s", m->reason ? m->reason : "");
+	snprintf(
+		ret_refused->reason, sizeof(ret_refused->reason), "%s", m->reason ? m->reason : "");
 	steppe__wire__refused__free_unpacked(m, NULL);
 }
 

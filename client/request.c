@@ -6,8 +6,9 @@
 #include "base/errors.h"
 #include "proto/refusal.h"
 
-#define PAUSE_NS   (200 * NS_PER_MS) /* after a refusal that names no time */
-#define LOSSES_MAX 6                 /* channels that broke or could not be had before it gives up, however patient */
+#define PAUSE_NS (200 * NS_PER_MS) /* after a refusal that names no time */
+#define LOSSES_MAX                                                                                 \
+	6 /* channels that broke or could not be had before it gives up, however patient */
 
 static void finish(struct request *r, int status)
 {
@@ -33,8 +34,8 @@ static void on_refused(struct request *r, const struct frame *frame)
 {
 	refused_read(frame, &r->refused);
 	int64_t pause_ns = r->refused.retry_after_ms
-		? (int64_t)r->refused.retry_after_ms * NS_PER_MS
-		: PAUSE_NS;
+				   ? (int64_t)r->refused.retry_after_ms * NS_PER_MS
+				   : PAUSE_NS;
 	bool again = refusal_retry(r->refused.code) && !(r->once && r->answered);
 	if (!again || loop_timer_start(r->router->loop, &r->pause, pause_ns) < 0)
 		finish(r, ERR_REFUSED);

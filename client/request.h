@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A question and its answer: sent, repeated over lost channels and refusals that pass, given up when patience ends. Embedded in what
- * asks. Loop thread only. */
+/* A question and its answer: sent, repeated over lost channels and refusals that pass, given up
+ * when patience ends. Embedded in what asks. Loop thread only. */
 #pragma once
 
 #include "client/refused.h"
@@ -15,10 +15,11 @@ struct request {
 	const char *camera;           /* whose daemon to ask, borrowed; NULL: any */
 	bool once;                    /* not to be repeated after a first answer frame */
 	int64_t patience_ns;          /* 0: 20 s */
-	/* An answer. Returns 1 when it was the last, 0 when more will come, or a negative code that ends the request. */
+	/* An answer. Returns 1 when it was the last, 0 when more will come, or a negative code that
+	 * ends the request. */
 	int (*answer)(struct request *r, const struct frame *frame);
-	/* Once, never inside of request_start; nothing touches the request after it. 0, ERR_REFUSED (see `refused`), -ETIMEDOUT, or
-	 * what kept the channel from coming about. */
+	/* Once, never inside of request_start; nothing touches the request after it. 0, ERR_REFUSED
+	 * (see `refused`), -ETIMEDOUT, or what kept the channel from coming about. */
 	void (*done)(struct request *r, int status);
 	struct refused refused; /* the last refusal */
 	/* private */

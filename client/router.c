@@ -15,7 +15,8 @@ struct route {
 
 static void on_turn(struct loop_task *task);
 
-int router_init(struct router *r, struct loop *loop, const struct router_ops *ops, const char *const *addresses)
+int router_init(struct router *r, struct loop *loop, const struct router_ops *ops,
+	const char *const *addresses)
 {
 	*r = (struct router){.loop = loop, .ops = *ops};
 	r->turn.run = on_turn;
@@ -115,8 +116,8 @@ static uint64_t camera_hash(const char *camera)
 	return hash64(0, camera, strlen(camera));
 }
 
-/* Among the daemons that the caller named, spread by camera; one that failed just now is the last resort: of those the one that is tried
- * again soonest. */
+/* Among the daemons that the caller named, spread by camera; one that failed just now is the last
+ * resort: of those the one that is tried again soonest. */
 static struct peer *choose(struct router *r, const char *camera)
 {
 	uint64_t key = camera ? camera_hash(camera) : 0;
@@ -134,7 +135,8 @@ static struct peer *choose(struct router *r, const char *camera)
 		if (p->state == PEER_BACKOFF)
 			score = (UINT64_C(1) << 62) - 1 - ((uint64_t)p->retry_at.ns >> 2);
 		else
-			score |= UINT64_C(1) << 62 | (!camera && p->state == PEER_READY ? UINT64_C(1) << 63 : 0);
+			score |= UINT64_C(1) << 62 |
+				 (!camera && p->state == PEER_READY ? UINT64_C(1) << 63 : 0);
 		if (!best || score > best_score) {
 			best = p;
 			best_score = score;
@@ -191,8 +193,8 @@ void router_redirected(struct router *r, struct exchange *x, const struct frame 
 	for (size_t i = 0; redirect && i < redirect->n_addresses && !to; i++) {
 		const char *address = redirect->addresses[i];
 		struct peer *p = strchr(address, ':') && strlen(address) < 256
-			? peer_get(r, address, false)
-			: NULL;
+					 ? peer_get(r, address, false)
+					 : NULL;
 		if (p && p->state != PEER_BACKOFF && p != x->peer)
 			to = p;
 	}

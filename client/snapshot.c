@@ -25,9 +25,11 @@ void snapshot_fini(struct snapshot *s)
 	*s = (struct snapshot){0};
 }
 
-static int add_chunk(struct snapshot *s, const Steppe__Wire__SnapshotChunk *m, const struct slice *body)
+static int add_chunk(
+	struct snapshot *s, const Steppe__Wire__SnapshotChunk *m, const struct slice *body)
 {
-	if (m->index != s->chunk_count || m->init_len == 0 || m->init_len > FRAGMENT_INIT_MAX || m->init_len > body->len)
+	if (m->index != s->chunk_count || m->init_len == 0 || m->init_len > FRAGMENT_INIT_MAX ||
+		m->init_len > body->len)
 		return ERR_FORMAT;
 	if (!m->name || strlen(m->name) > SNAPSHOT_NAME_MAX)
 		return ERR_FORMAT;
@@ -123,11 +125,13 @@ int snapshot_take(struct core *core, const struct snapshot_query *q, struct snap
 	return rc;
 }
 
-bool snapshot_same_fragment(const struct snapshot_chunk *a, uint32_t fragment, const struct snapshot_chunk *b)
+bool snapshot_same_fragment(
+	const struct snapshot_chunk *a, uint32_t fragment, const struct snapshot_chunk *b)
 {
 	if (fragment >= a->table.fragment_count || fragment >= b->table.fragment_count)
 		return false;
-	const struct table_fragment *x = &a->table.fragments[fragment], *y = &b->table.fragments[fragment];
+	const struct table_fragment *x = &a->table.fragments[fragment],
+				    *y = &b->table.fragments[fragment];
 	return x->seq == y->seq && x->offset == y->offset && x->body_len == y->body_len &&
-		memcmp(x->digest, y->digest, sizeof(x->digest)) == 0;
+	       memcmp(x->digest, y->digest, sizeof(x->digest)) == 0;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a window of a stream is made of at one instant: chunks with their tables, as the daemon keeps them for ten minutes. */
+/* What a window of a stream is made of at one instant: chunks with their tables, as the daemon
+ * keeps them for ten minutes. */
 #pragma once
 
 #include "client/ask.h"
@@ -32,7 +33,9 @@ struct snapshot_query {
 };
 
 /* Blocking: takes a snapshot. 0; ERR_REFUSED; ERR_FORMAT, ERR_CHECKSUM ...; -ENOMEM. */
-int snapshot_take(struct core *core, const struct snapshot_query *query, struct snapshot *ret_snapshot);
+int snapshot_take(
+	struct core *core, const struct snapshot_query *query, struct snapshot *ret_snapshot);
 void snapshot_fini(struct snapshot *s);
 /* Whether two snapshots have the same bytes for a fragment: its place, length and digest. */
-bool snapshot_same_fragment(const struct snapshot_chunk *a, uint32_t fragment, const struct snapshot_chunk *b);
+bool snapshot_same_fragment(
+	const struct snapshot_chunk *a, uint32_t fragment, const struct snapshot_chunk *b);

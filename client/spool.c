@@ -18,7 +18,7 @@ struct spool {
 	const struct spool_dir *dir;
 	uint8_t lane;
 	uint64_t segment_bytes;
-	struct list segments; /* by id; those of an earlier program are only read */
+	struct list segments;          /* by id; those of an earlier program are only read */
 	struct spool_segment *writing; /* the last one, or NULL: the next append makes it */
 	uint64_t last_id;
 	uint64_t dropped; /* delivered up to this number */
@@ -119,12 +119,14 @@ static void remove_file(struct spool *s, struct spool_segment *g)
 {
 	char name[SEGMENT_NAME_MAX];
 	segment_name(name, s->lane, g->id);
-	/* one that stays is delivered once more by the next program, which the daemon sees by its numbers */
+	/* one that stays is delivered once more by the next program, which the daemon sees by its
+	 * numbers */
 	(void)unlinkat(s->dir->fd, name, 0);
 	segment_free(&g);
 }
 
-int spool_open(const struct spool_dir *dir, uint8_t lane, uint64_t segment_bytes, struct spool **ret_spool)
+int spool_open(
+	const struct spool_dir *dir, uint8_t lane, uint64_t segment_bytes, struct spool **ret_spool)
 {
 	struct spool *s = calloc(1, sizeof(*s));
 	if (!s)
@@ -241,14 +243,16 @@ int spool_read(struct spool *s, uint64_t from, struct item **ret_item, uint64_t 
 	return -ENODATA;
 }
 
-/* An empty ring still says by its last file which numbers were given; so that one stays, or is made anew when it is large. */
+/* An empty ring still says by its last file which numbers were given; so that one stays, or is made
+ * anew when it is large. */
 int spool_drop(struct spool *s, uint64_t number)
 {
 	if (number <= s->dropped)
 		return 0;
 	s->dropped = number;
 	int rc = 0;
-	if (s->writing && s->writing->count && s->writing->entries[s->writing->count - 1].number <= number &&
+	if (s->writing && s->writing->count &&
+		s->writing->entries[s->writing->count - 1].number <= number &&
 		s->writing->bytes >= s->segment_bytes / 4) {
 		struct spool_segment *g;
 		rc = segment_create(s->dir, s->lane, s->last_id + 1, s->extent.next, &g);

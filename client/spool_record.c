@@ -63,7 +63,8 @@ int spool_header_decode(const void *from, size_t len, struct spool_header *ret_h
 	bytes_get_string8(&b, h.stream, sizeof(h.stream));
 	if (b.error)
 		return b.error;
-	if (h.lane >= LANES || h.id == 0 || h.first == 0 || stream_name_split(h.stream, NULL, NULL) < 0)
+	if (h.lane >= LANES || h.id == 0 || h.first == 0 ||
+		stream_name_split(h.stream, NULL, NULL) < 0)
 		return ERR_FORMAT;
 	*ret_header = h;
 	return 0;

@@ -54,7 +54,8 @@ static int write_all(struct spool_segment *g, struct iovec *iov, int count)
 			continue;
 		if (n <= 0) {
 			int rc = n < 0 ? -errno : -EIO;
-			/* what is beyond the last whole record is no harm: the next write covers it, a reader stops before it */
+			/* what is beyond the last whole record is no harm: the next write covers
+			 * it, a reader stops before it */
 			(void)ftruncate(g->fd, (off_t)g->bytes);
 			return rc;
 		}
@@ -71,7 +72,8 @@ static int write_all(struct spool_segment *g, struct iovec *iov, int count)
 	return 0;
 }
 
-int segment_create(const struct spool_dir *dir, uint8_t lane, uint64_t id, uint64_t first, struct spool_segment **ret_segment)
+int segment_create(const struct spool_dir *dir, uint8_t lane, uint64_t id, uint64_t first,
+	struct spool_segment **ret_segment)
 {
 	struct spool_segment *g = segment_new(id);
 	if (!g)
@@ -139,7 +141,8 @@ static int read_at(const struct spool_segment *g, uint64_t offset, void *to, siz
 	return 0;
 }
 
-static int read_record(const struct spool_segment *g, uint64_t offset, struct spool_record *ret_record)
+static int read_record(
+	const struct spool_segment *g, uint64_t offset, struct spool_record *ret_record)
 {
 	uint8_t bytes[SPOOL_RECORD_SIZE];
 	int rc = read_at(g, offset, bytes, sizeof(bytes));
@@ -207,7 +210,8 @@ static int scan_record(struct spool_segment *g, uint64_t size)
 	return 0;
 }
 
-int segment_open(const struct spool_dir *dir, uint8_t lane, uint64_t id, struct spool_segment **ret_segment)
+int segment_open(
+	const struct spool_dir *dir, uint8_t lane, uint64_t id, struct spool_segment **ret_segment)
 {
 	struct spool_segment *g = segment_new(id);
 	if (!g)
@@ -260,7 +264,8 @@ int segment_read(struct spool_segment *g, uint32_t index, struct item **ret_item
 	if (rc == 0 && !(body = buf_new(h.body_len)))
 		rc = -ENOMEM;
 	if (rc == 0)
-		rc = read_at(g, e->offset + (uint64_t)SPOOL_RECORD_SIZE + FRAGMENT_HEADER_SIZE, body->data, body->len);
+		rc = read_at(g, e->offset + (uint64_t)SPOOL_RECORD_SIZE + FRAGMENT_HEADER_SIZE,
+			body->data, body->len);
 	if (rc == 0)
 		rc = fragment_check_crc(&h, body->data);
 	struct item *item = rc == 0 ? item_new(&h, init, body) : NULL;
@@ -289,7 +294,8 @@ uint64_t segment_entry_bytes(const struct spool_segment *g, uint32_t index)
 static bool needs_init(const struct spool_segment *g, const struct item *item)
 {
 	return !g->init || (g->init != item->init &&
-		(g->init->len != item->init->len || memcmp(g->init->data, item->init->data, g->init->len)));
+				   (g->init->len != item->init->len ||
+					   memcmp(g->init->data, item->init->data, g->init->len)));
 }
 
 uint64_t segment_cost(const struct spool_segment *g, const struct item *item)
@@ -338,8 +344,8 @@ int segment_append(struct spool_segment *g, const struct item *item)
 	rc = note_entry(g, item->number, offset);
 	if (rc < 0)
 		return rc;
-	struct iovec iov[] = {
-		{record, sizeof(record)}, {header, sizeof(header)}, {item->body->data, item->body->len}};
+	struct iovec iov[] = {{record, sizeof(record)}, {header, sizeof(header)},
+		{item->body->data, item->body->len}};
 	rc = write_all(g, iov, 3);
 	if (rc < 0)
 		g->count--;

@@ -15,7 +15,7 @@ struct spool_segment {
 	struct list node;
 	int fd;
 	uint64_t id, first;
-	uint64_t bytes;  /* up to the end of the last whole record */
+	uint64_t bytes; /* up to the end of the last whole record */
 	struct spool_entry *entries;
 	uint32_t count, room;
 	uint32_t init_offset; /* of the last INIT record; 0: none */
@@ -28,10 +28,12 @@ struct spool_segment {
 void segment_name(char to[SEGMENT_NAME_MAX], uint8_t lane, uint64_t id);
 
 /* Makes an empty one, durably. */
-int segment_create(const struct spool_dir *dir, uint8_t lane, uint64_t id, uint64_t first, struct spool_segment **ret_segment);
-/* Opens one for reading and notes its fragments, up to the first record that is not whole. ERR_FORMAT, ERR_CHECKSUM ... when not even
- * its header is one, or is another stream's. */
-int segment_open(const struct spool_dir *dir, uint8_t lane, uint64_t id, struct spool_segment **ret_segment);
+int segment_create(const struct spool_dir *dir, uint8_t lane, uint64_t id, uint64_t first,
+	struct spool_segment **ret_segment);
+/* Opens one for reading and notes its fragments, up to the first record that is not whole.
+ * ERR_FORMAT, ERR_CHECKSUM ... when not even its header is one, or is another stream's. */
+int segment_open(
+	const struct spool_dir *dir, uint8_t lane, uint64_t id, struct spool_segment **ret_segment);
 /* Closes and forgets; the file stays. */
 void segment_free(struct spool_segment **segment);
 

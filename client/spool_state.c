@@ -48,7 +48,8 @@ static int open_state(struct spool_dir *d)
 	return 0;
 }
 
-/* The newer of the two slots; a state that cannot be read is a new one: its sessions are then new to the daemon as well. */
+/* The newer of the two slots; a state that cannot be read is a new one: its sessions are then new
+ * to the daemon as well. */
 static int read_state(struct spool_dir *d, const uint64_t fresh[LANES])
 {
 	uint8_t bytes[2 * SPOOL_STATE_SLOT];
@@ -76,7 +77,8 @@ static int read_state(struct spool_dir *d, const uint64_t fresh[LANES])
 	return spool_dir_save(d);
 }
 
-int spool_dir_open(const char *dir, const char *stream, const uint64_t fresh[LANES], struct spool_dir *ret_dir)
+int spool_dir_open(
+	const char *dir, const char *stream, const uint64_t fresh[LANES], struct spool_dir *ret_dir)
 {
 	struct spool_dir d = {.fd = -1, .state_fd = -1};
 	snprintf(d.stream, sizeof(d.stream), "%s", stream);

@@ -8,9 +8,11 @@
 #include "client/version.h"
 #include "proto/refusal.h"
 
-static_assert(STEPPE_E_FORMAT == ERR_FORMAT && STEPPE_E_CHECKSUM == ERR_CHECKSUM && STEPPE_E_LIMIT == ERR_LIMIT &&
-		STEPPE_E_REFUSED == ERR_REFUSED && STEPPE_E_CLOSED == ERR_CLOSED && STEPPE_E_DAMAGED == ERR_DAMAGED &&
-		STEPPE_E_GONE == ERR_GONE && STEPPE_E_CONFIG == ERR_CONFIG && STEPPE_E_TLS == ERR_TLS,
+static_assert(STEPPE_E_FORMAT == ERR_FORMAT && STEPPE_E_CHECKSUM == ERR_CHECKSUM &&
+		      STEPPE_E_LIMIT == ERR_LIMIT && STEPPE_E_REFUSED == ERR_REFUSED &&
+		      STEPPE_E_CLOSED == ERR_CLOSED && STEPPE_E_DAMAGED == ERR_DAMAGED &&
+		      STEPPE_E_GONE == ERR_GONE && STEPPE_E_CONFIG == ERR_CONFIG &&
+		      STEPPE_E_TLS == ERR_TLS,
 	"the installed header repeats the codes");
 
 const char *steppe_error_text(int code)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The relation between a stream's ticks and civil time. Ticks run on; what clocks say about single samples pulls the relation along
- * by at most 500 ppm, and a difference over 500 ms begins a new one. Pure. */
+/* The relation between a stream's ticks and civil time. Ticks run on; what clocks say about single
+ * samples pulls the relation along by at most 500 ppm, and a difference over 500 ms begins a new
+ * one. Pure. */
 #pragma once
 
 #include <stdbool.h>

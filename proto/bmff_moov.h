@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The boxes of `moov` that init segments (bmff_init.c) and progressive files (bmff_progressive.c) share; private to the two.
- * All append at the cursor, whose errors stick. */
+/* The boxes of `moov` that init segments (bmff_init.c) and progressive files (bmff_progressive.c)
+ * share; private to the two. All append at the cursor, whose errors stick. */
 #pragma once
 
 #include "proto/bmff.h"

@@ -7,9 +7,11 @@
 #include "base/errors.h"
 #include "proto/bmff_moov.h"
 
-#define MDAT_HEADER 16u /* with a 64-bit size, whatever the size: the length must follow from counts */
+#define MDAT_HEADER                                                                                \
+	16u /* with a 64-bit size, whatever the size: the length must follow from counts */
 
-/* Bytes that are enough for a track's boxes; the entry, the only part of free size, comes on top. */
+/* Bytes that are enough for a track's boxes; the entry, the only part of free size, comes on top.
+ */
 #define TRACK_FIXED   2048u
 #define SAMPLE_BYTES  24u /* stts, ctts, stsz, stss */
 #define PIECE_BYTES   20u /* stsc, co64 */
@@ -88,7 +90,8 @@ static void put_syncs(struct bytes *b, const struct bmff_progressive_track *t)
 	bmff_box_end(b, stss);
 }
 
-/* Gives the place of co64's first offset: they count from the first media byte until the head's length is known. */
+/* Gives the place of co64's first offset: they count from the first media byte until the head's
+ * length is known. */
 static size_t put_places(struct bytes *b, const struct bmff_progressive_track *t)
 {
 	size_t stsc = moov_begin_full(b, "stsc", 0, 0);
@@ -178,7 +181,8 @@ static int measure(const struct bmff_progressive *p, uint64_t *ret_room)
 		if (rc < 0)
 			return rc;
 		room += TRACK_FIXED + ENTRY_OTHERS + t->track->entry_len + t->track->config_len;
-		room += (uint64_t)SAMPLE_BYTES * t->sample_count + (uint64_t)PIECE_BYTES * t->piece_count +
+		room += (uint64_t)SAMPLE_BYTES * t->sample_count +
+			(uint64_t)PIECE_BYTES * t->piece_count +
 			(uint64_t)EDIT_BYTES * t->edit_count;
 	}
 	if (room > UINT32_MAX) /* the size of moov has 32 bits */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The head of a progressive MP4 file: everything before its media bytes, which follow in one `mdat`. Tables have one entry
- * a sample (and one a run of contiguous samples), so that a file's length follows from counts alone. Pure. */
+/* The head of a progressive MP4 file: everything before its media bytes, which follow in one
+ * `mdat`. Tables have one entry a sample (and one a run of contiguous samples), so that a file's
+ * length follows from counts alone. Pure. */
 #pragma once
 
 #include "proto/bmff.h"
@@ -20,9 +21,10 @@ struct bmff_piece {
 };
 
 struct bmff_progressive_track {
-	const struct bmff_track *track;    /* what it is; its id counts from 1 in the file */
-	const struct bmff_sample *samples; /* in decoding order; durations are decoding time to the next */
-	const struct bmff_piece *pieces;   /* all samples, in order */
+	const struct bmff_track *track; /* what it is; its id counts from 1 in the file */
+	const struct bmff_sample
+		*samples; /* in decoding order; durations are decoding time to the next */
+	const struct bmff_piece *pieces; /* all samples, in order */
 	const struct bmff_edit *edits;
 	uint32_t sample_count, piece_count, edit_count; /* none of them 0 */
 };
@@ -34,6 +36,6 @@ struct bmff_progressive {
 	uint64_t media_bytes;
 };
 
-/* Builds `ftyp moov` and the header of `mdat`. -EINVAL for tables that do not add up, ERR_LIMIT, -ENOMEM. Borrows all, gives
- * the buffer: the file is its bytes and then media_bytes of media. */
+/* Builds `ftyp moov` and the header of `mdat`. -EINVAL for tables that do not add up, ERR_LIMIT,
+ * -ENOMEM. Borrows all, gives the buffer: the file is its bytes and then media_bytes of media. */
 int bmff_progressive_build(const struct bmff_progressive *p, struct buf **ret_head);

@@ -160,6 +160,17 @@ static void on_table(struct reader_table *table)
 	on_loaded(r);
 }
 
+/* Whether a chunk before `next` reaches past `reach_us`. Chunks are in the order of their starts,
+ * so that one that began early may end late: a live chunk that was open before an outage and after
+ * it, around what was backfilled. */
+static bool reached_from_before(const struct view *v, size_t next, int64_t reach_us)
+{
+	for (size_t i = 0; i < next; i++)
+		if (v->chunks[i].record.end.us > reach_us)
+			return true;
+	return false;
+}
+
 /* The next chunks that overlap one another in time: they must be put in order together. */
 static void choose_group(struct retrieve *r)
 {
@@ -171,8 +182,8 @@ static void choose_group(struct retrieve *r)
 			break;
 		struct view_chunk *c = &v->chunks[backward ? r->next_chunk - 1 : r->next_chunk];
 		const struct index_record *rec = &c->record;
-		if (r->chunk_count &&
-			(backward ? rec->end.us <= reach_us : rec->start.us >= reach_us))
+		if (r->chunk_count && (backward ? !reached_from_before(v, r->next_chunk, reach_us)
+						: rec->start.us >= reach_us))
 			break;
 		if (backward)
 			reach_us = rec->start.us < reach_us ? rec->start.us : reach_us;

@@ -46,8 +46,9 @@ const char *film_make(const char *media, const char *args, const char *out)
 	static char path[512];
 	char command[4096];
 	snprintf(path, sizeof(path), "%s/%s", film_folder(), out);
-	snprintf(command, sizeof(command), "ffmpeg -nostdin -hide_banner -loglevel error -y -i %s/%s %s %s", MEDIA_DIR, media, args,
-		path);
+	snprintf(command, sizeof(command),
+		"ffmpeg -nostdin -hide_banner -loglevel error -y -i %s/%s %s %s", MEDIA_DIR, media,
+		args, path);
 	run(command);
 	return path;
 }
@@ -93,8 +94,9 @@ static bool is_open_sync(const struct steppe_track *t, const AVPacket *packet)
 	if (t->codec != STEPPE_H265 || packet->size < 6)
 		return false;
 	for (int at = 0; at + 5 < packet->size;) {
-		uint32_t len = (uint32_t)packet->data[at] << 24 | (uint32_t)packet->data[at + 1] << 16 |
-			(uint32_t)packet->data[at + 2] << 8 | packet->data[at + 3];
+		uint32_t len = (uint32_t)packet->data[at] << 24 |
+			       (uint32_t)packet->data[at + 1] << 16 |
+			       (uint32_t)packet->data[at + 2] << 8 | packet->data[at + 3];
 		if ((packet->data[at + 4] >> 1 & 0x3f) == 21) /* CRA */
 			return true;
 		at += 4 + (int)len;
@@ -175,8 +177,9 @@ static void append(struct film_chunk *c, const void *bytes, size_t len)
 static struct film_chunk *open_chunk(struct film_archive *a, struct item *item)
 {
 	struct film_chunk *c = a->count ? &a->chunks[a->count - 1] : NULL;
-	bool full = c && (c->table.fragment_count >= a->chunk_fragments || !c->begun || c->init->len != item->init->len ||
-		memcmp(c->init->data, item->init->data, c->init->len) != 0);
+	bool full = c && (c->table.fragment_count >= a->chunk_fragments || !c->begun ||
+				 c->init->len != item->init->len ||
+				 memcmp(c->init->data, item->init->data, c->init->len) != 0);
 	if (c && !full)
 		return c;
 	assert_true(a->count < FILM_CHUNKS_MAX);
@@ -198,14 +201,18 @@ static void rebase(struct film_chunk *c, struct bmff_run *runs, size_t count, ui
 	if (c->zero_us < 0) {
 		int64_t scale = c->table.tracks[runs[0].track_id - 1].timescale;
 		for (unsigned t = 0; t < c->table.track_count; t++)
-			c->shift[t] = (int64_t)((__int128)runs[0].decode_time * c->table.tracks[t].timescale / scale);
+			c->shift[t] = (int64_t)((__int128)runs[0].decode_time *
+						c->table.tracks[t].timescale / scale);
 		for (size_t i = 1; i < count; i++) {
 			/* the earliest of all tracks is zero */
 			unsigned t = runs[i].track_id - 1;
 			int64_t late = (int64_t)runs[i].decode_time - c->shift[t];
 			if (late < 0)
 				for (unsigned u = 0; u < c->table.track_count; u++)
-					c->shift[u] += (int64_t)((__int128)late * c->table.tracks[u].timescale / c->table.tracks[t].timescale) - 1;
+					c->shift[u] += (int64_t)((__int128)late *
+								 c->table.tracks[u].timescale /
+								 c->table.tracks[t].timescale) -
+						       1;
 		}
 		c->zero_us = 0;
 	}
@@ -227,8 +234,9 @@ void film_store(struct film_archive *a, struct item *item)
 	static struct bmff_sample samples[16384];
 	struct bmff_run runs[FRAGMENT_TRACKS_MAX];
 	size_t count = 0;
-	assert_int_equal(bmff_fragment_parse(item->body->data, item->body->len, h->body_len, runs, &count, samples,
-		ARRAY_LEN(samples)), 0);
+	assert_int_equal(bmff_fragment_parse(item->body->data, item->body->len, h->body_len, runs,
+				 &count, samples, ARRAY_LEN(samples)),
+		0);
 	rebase(c, runs, count, item->body->data);
 	uint8_t box[CLIP_FRAG_BOX] = {0};
 	struct bytes b = bytes_writer(box, sizeof(box));
@@ -269,7 +277,8 @@ void film_archive_free(struct film_archive *a)
 	a->count = 0;
 }
 
-int film_layout(const struct film_archive *a, const struct clip_window *window, struct clip_layout *ret_layout)
+int film_layout(const struct film_archive *a, const struct clip_window *window,
+	struct clip_layout *ret_layout)
 {
 	static struct clip_source sources[FILM_CHUNKS_MAX];
 	for (size_t i = 0; i < a->count; i++)
@@ -311,7 +320,9 @@ struct film_rows film_judge(const char *path, char kind)
 {
 	char command[1024], line[512];
 	snprintf(command, sizeof(command),
-		"ffmpeg -nostdin -hide_banner -loglevel error -i %s -map 0:%c:0 -fps_mode passthrough -f framemd5 -", path, kind);
+		"ffmpeg -nostdin -hide_banner -loglevel error -i %s -map 0:%c:0 -fps_mode "
+		"passthrough -f framemd5 -",
+		path, kind);
 	FILE *in = popen(command, "r");
 	assert_non_null(in);
 	struct film_rows r = {0};
@@ -324,7 +335,8 @@ struct film_rows film_judge(const char *path, char kind)
 			num = b;
 			den = c;
 		}
-		if (sscanf(line, "%lld, %lld, %lld, %lld, %lld, %33s", &a, &b, &c, &d, &e, md5) != 6)
+		if (sscanf(line, "%lld, %lld, %lld, %lld, %lld, %33s", &a, &b, &c, &d, &e, md5) !=
+			6)
 			continue;
 		if (r.count == room) {
 			room = room ? 2 * room : 256;
