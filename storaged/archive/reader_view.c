@@ -275,6 +275,7 @@ static void on_days(struct reader_days *req)
 {
 	struct view_op *op = container_of(req, struct view_op, days_req);
 	bool known = req->status == 0;
+	struct index_days days = req->days; /* op, with the request, may end below */
 	bool lost = req->status == ERR_CHECKSUM || req->status == ERR_FORMAT ||
 		    req->status == ERR_TRUNCATED;
 	/* A days object that is damaged can be done without, but not for a century; of one that is
@@ -284,13 +285,11 @@ static void on_days(struct reader_days *req)
 		fail(op, req->status);
 	else if (lost && last_day(op) - first_day(op) >= DAYS_UNKNOWN_MAX)
 		fail(op, ERR_DAMAGED);
-	if (ends_early(op)) {
-		index_days_fini(&req->days);
+	if (ends_early(op))
 		finish(op);
-		return;
-	}
-	start_partitions(op, known ? &req->days : NULL);
-	index_days_fini(&req->days);
+	else
+		start_partitions(op, known ? &days : NULL);
+	index_days_fini(&days);
 }
 
 static void start_days(struct view_op *op)
