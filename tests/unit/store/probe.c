@@ -36,6 +36,13 @@ void probe_open_url(struct probe *p, const char *url)
 	open_store(p, &p->uv.loop);
 }
 
+void probe_share(struct probe *p, const struct probe *other)
+{
+	*p = (struct probe){.shared = true, .backend = other->backend};
+	assert_int_equal(loop_uv_init(&p->uv), 0);
+	open_store(p, &p->uv.loop);
+}
+
 static void on_closed(struct loop_task *task)
 {
 	struct probe *p = container_of(task, struct probe, closed);
@@ -63,7 +70,8 @@ void probe_close(struct probe *p)
 	assert_null(p->store);
 	while (!p->is_closed)
 		turn(p);
-	store_backend_close(&p->backend);
+	if (!p->shared)
+		store_backend_close(&p->backend);
 	if (p->simulated) {
 		sim_loop_fini(&p->sim);
 		sim_world_fini(&p->world);

@@ -13,7 +13,7 @@ struct probe {
 	struct store *store;
 	/* private */
 	struct loop_task closed;
-	bool is_closed, simulated;
+	bool is_closed, simulated, shared;
 	struct sim_world world;
 	struct sim_loop sim;
 	struct loop_uv uv;
@@ -32,7 +32,9 @@ struct probe_object {
 void probe_open_model(struct probe *p, const struct store_model_options *options);
 /* Fails the test with the store's own words when it does not open. */
 void probe_open_url(struct probe *p, const char *url);
-/* Frees the store, waits for closed() and closes the backend. */
+/* A second store of the same backend, on a loop of its own, for another thread. */
+void probe_share(struct probe *p, const struct probe *other);
+/* Frees the store, waits for closed() and closes the backend unless it is another probe's. */
 void probe_close(struct probe *p);
 
 /* Turns the loop until *flag is not 0. */

@@ -4,6 +4,7 @@
  * STEPPE_TEST_CEPH names its configuration, CEPH_SCRIPT the program that started it. */
 #include <errno.h>
 #include <libgen.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -147,6 +148,62 @@ static int write_whole(struct probe *p, const char *name, size_t len, enum store
 			.body_count = 1});
 	slice_drop(&body);
 	return rc;
+}
+
+/* Loops of several threads share one connection: each gets its own answers, on its own thread. */
+
+#define LOOPS          3
+#define LOOP_APPENDERS 8
+#define LOOP_APPENDS   30
+
+struct looper {
+	struct probe probe;
+	struct appender appenders[LOOP_APPENDERS];
+	pthread_t thread;
+	unsigned wrong; /* appenders that did not come through */
+};
+
+static void *run_loop(void *arg)
+{
+	struct looper *l = arg;
+	int running = 0;
+	raise_targets(l->appenders, LOOP_APPENDERS, LOOP_APPENDS, &running);
+	drain(&l->probe, &running);
+	for (int i = 0; i < LOOP_APPENDERS; i++)
+		l->wrong += l->appenders[i].acknowledged != LOOP_APPENDS;
+	return NULL;
+}
+
+static void test_many_loops(void **state)
+{
+	(void)state;
+	struct probe p;
+	struct looper *loopers = calloc(LOOPS, sizeof(*loopers));
+	char name[128];
+	assert_non_null(loopers);
+	open_pools(&p, conf, "steppe.data");
+	for (int i = 0; i < LOOPS; i++) {
+		probe_share(&loopers[i].probe, &p);
+		for (int k = 0; k < LOOP_APPENDERS; k++) {
+			object_name(name, sizeof(name), "loops", i * LOOP_APPENDERS + k);
+			appender_start(&loopers[i].appenders[k], &loopers[i].probe,
+				k % 2 ? STORE_DATA : STORE_META, name, 16 << 10);
+		}
+		assert_int_equal(
+			pthread_create(&loopers[i].thread, NULL, run_loop, &loopers[i]), 0);
+	}
+	for (int i = 0; i < LOOPS; i++) {
+		pthread_join(loopers[i].thread, NULL);
+		assert_int_equal(loopers[i].wrong, 0);
+		for (int k = 0; k < LOOP_APPENDERS; k++)
+			appender_verify(&loopers[i].appenders[k], &p);
+		probe_close(&loopers[i].probe);
+	}
+	(void)snprintf(name, sizeof(name), "%s/loops/", prefix);
+	probe_remove_all(&p, STORE_META, name);
+	probe_remove_all(&p, STORE_DATA, name);
+	probe_close(&p);
+	free(loopers);
 }
 
 /* Shut out by the cluster's operator in the middle of writes: a new connection is made, and rule S
@@ -398,6 +455,7 @@ int main(void)
 		cmocka_unit_test(test_words),
 		cmocka_unit_test(test_rights),
 		cmocka_unit_test(test_close_in_flight),
+		cmocka_unit_test(test_many_loops),
 		cmocka_unit_test(test_blocklisted),
 		cmocka_unit_test(test_late_writes),
 		cmocka_unit_test(test_osd_killed_replicated),
