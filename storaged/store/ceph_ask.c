@@ -19,8 +19,8 @@
 
 /* One question to the cluster: what librados writes its answer to. */
 struct question {
-	/* librados hands the question over to its own thread by means that a race detector cannot see through; this says
-	 * the same in a way that it can */
+	/* librados hands the question over to its own thread by means that a race detector cannot
+	 * see through; this says the same in a way that it can */
 	atomic_bool asked;
 	struct ceph_op *op;
 	void (*answered)(struct ceph_op *op, int rc);
@@ -169,8 +169,8 @@ static void add_guards(rados_write_op_t w, const struct ceph_op *op)
 	}
 }
 
-/* The body as one piece, as an erasure-coded pool demands and OSDs like it. librados copies it once
- * more. */
+/* The body as one piece, as an erasure-coded pool demands and OSDs like it. librados copies it
+ * once more. */
 static int gather_body(struct ceph_conn *conn, const struct ceph_op *op, const char **ret_body)
 {
 	const struct store_edits *e = &op->edits;
@@ -228,7 +228,8 @@ static int add_body(struct ceph_conn *conn, rados_write_op_t w, const struct cep
 	return 0;
 }
 
-/* The empty value and no attribute are the same thing, and taking away what is not there is no error. */
+/* The empty value and no attribute are the same thing, and taking away what is not there is no
+ * error. */
 static void add_attrs(rados_write_op_t w, const struct ceph_op *op)
 {
 	const struct store_edits *e = &op->edits;

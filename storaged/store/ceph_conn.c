@@ -37,8 +37,8 @@ static void set_options(rados_t cluster)
 {
 	char number[32];
 	/* no limit by default: a write to a hung OSD would be waited for for ever. Longer than the
-	 * heartbeat's 20 s, so that an OSD that dies is replaced before writes to it become unknown
-	 */
+	 * heartbeat's 20 s, so that an OSD that dies is replaced before writes to it become
+	 * unknown / */
 	set_default(cluster, "rados_osd_op_timeout", "0", "30");
 	set_default(cluster, "rados_mon_op_timeout", "0", "30");
 	set_default(cluster, "client_mount_timeout", "300", "30");
@@ -220,7 +220,7 @@ static int add_sizes(struct ceph_listing *l, struct ceph_entry *entries, unsigne
 			break;
 	}
 	/* those that were asked write to the entries until they are complete, whatever else failed
-	 */
+	 * / */
 	for (unsigned i = 0; i < asked; i++) {
 		(void)rados_aio_wait_for_complete(stats[i]);
 		int stat_rc = rados_aio_get_return_value(stats[i]);
@@ -240,7 +240,7 @@ int ceph_listing_next(
 	unsigned count = 0;
 	*ret_ended = false;
 	/* names without the prefix count too, so that a listing that finds nothing can be stopped
-	 */
+	 * / */
 	for (unsigned seen = 0; count < max && seen < 32 * max; seen++) {
 		const char *name;
 		size_t len;

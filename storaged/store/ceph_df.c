@@ -7,9 +7,9 @@
 #include "base/errors.h"
 
 /* The answer is {"stats":{...},"pools":[{"name":"a","id":1,"stats":{"stored":0,...}},...]}. A
- * reader of JSON for three numbers would be more to trust than this: a name and keys are looked for
- * as they are written, which is safe because pool names that JSON would escape are not found at
- * all. */
+ * reader of JSON for three numbers would be more to trust than this: a name and keys are looked
+ * for as they are written, which is safe because pool names that JSON would escape are not found
+ * at all. */
 
 struct text {
 	const char *at;

@@ -87,8 +87,8 @@ static enum ceph_step first_step(const struct ceph_op *op)
 		return CEPH_PLAIN;
 	if (!ceph_op_creates(op))
 		return CEPH_EXTEND;
-	/* behind the start of an object that is not there yet lies a hole: all that is left to tell
-	 * is which of the two reasons to refuse it is */
+	/* behind the start of an object that is not there yet lies a hole: all that is left to
+	 * tell is which of the two reasons to refuse it is */
 	return op->edits.offset ? CEPH_JUDGE : CEPH_PLAIN;
 }
 

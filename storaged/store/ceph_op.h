@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One request on its way to RADOS: a copy of what was asked for, and what has to be asked of the cluster next. Pure: no
- * threads, no librados (ceph_conn.c sends what a step says, ceph_queue.c decides when).
+/* One request on its way to RADOS: a copy of what was asked for, and what has to be asked of the
+ * cluster next. Pure: no threads, no librados (ceph_conn.c sends what a step says, ceph_queue.c
+ * decides when).
  *
- * RADOS writes wherever it is told to and fills a hole with zeros; the store promises that there are none. So every
- * object carries its size once more as an attribute of ours (ceph_conn.c), which guards can compare, and a write at an
- * offset is one of two operations, each atomic and each with its guard:
+ * RADOS writes wherever it is told to and fills a hole with zeros; the store promises that there
+ * are none. So every object carries its size once more as an attribute of ours (ceph_conn.c),
+ * which guards can compare, and a write at an offset is one of two operations, each atomic and
+ * each with its guard:
  *
  *	EXTEND  offset <= size <= end    appends, the common case, tried first
  *	INSIDE           end < size
@@ -47,7 +49,8 @@ struct ceph_op {
 		struct store_write *write;
 		struct store_read *read;
 	} req;
-	/* a write: every pointer in here is to memory of this operation; the body's slices hold references */
+	/* a write: every pointer in here is to memory of this operation; the body's slices hold
+	 * references */
 	struct store_edits edits;
 	size_t body_bytes;
 	/* the answer of READ and JUDGE */
@@ -81,6 +84,6 @@ static inline bool ceph_op_creates(const struct ceph_op *op)
 	return op->edits.guard_count && op->edits.guards[0].kind == STORE_ABSENT;
 }
 
-/* Takes the cluster's answer to the current step. True when that settles the operation, with *ret_status as store.h has
- * it; else `step` says what to ask next. */
+/* Takes the cluster's answer to the current step. True when that settles the operation, with
+ * *ret_status as store.h has it; else `step` says what to ask next. */
 bool ceph_op_answered(struct ceph_op *op, int rc, int *ret_status);

@@ -204,7 +204,7 @@ static void reconnect(struct ceph_queue *q)
 }
 
 /* Waits until there may be something to do. While something is stuck, the time passing is enough.
- */
+ * / */
 static void sleep_until_woken(struct ceph_queue *q)
 {
 	bool stuck = !q->conn;

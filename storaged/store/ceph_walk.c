@@ -23,7 +23,7 @@ static void hand_entries(struct loop_task *task)
 	struct ceph_walk *w = job->walk;
 	for (unsigned i = 0; i < job->count; i++) {
 		/* each() may free the store; only this loop cancels, so the flag may be read here
-		 */
+		 * / */
 		if (job->cancelled)
 			break;
 		job->list->each(job->list, job->entries[i].name, job->entries[i].size);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A thread for the questions that librados only answers blocking and that nobody waits for in the data path: listings and
- * the space of pools. One at a time. */
+/* A thread for the questions that librados only answers blocking and that nobody waits for in the
+ * data path: listings and the space of pools. One at a time. */
 #pragma once
 
 #include "storaged/store/ceph_queue.h"
@@ -28,5 +28,6 @@ int ceph_walk_start(struct ceph_queue *queue, struct ceph_walk **ret_walk);
 /* Ends the thread; no job may be left. NULL is fine. */
 void ceph_walk_stop(struct ceph_walk **walk);
 void ceph_walk_submit(struct ceph_walk *walk, struct ceph_walk_job *job);
-/* The jobs of `store` end with -ECANCELED soon, without another entry shown. On the store's loop. */
+/* The jobs of `store` end with -ECANCELED soon, without another entry shown. On the store's loop.
+ */
 void ceph_walk_cancel(struct ceph_walk *walk, const struct store *store);

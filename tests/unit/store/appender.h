@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A writer as the rooms above are: appends to one object of its own under a length guard, one write
- * at a time, and settles what is unknown by sending it again (PROTOCOL rule S). */
+/* A writer as the rooms above are: appends to one object of its own under a length guard, one
+ * write at a time, and settles what is unknown by sending it again (PROTOCOL rule S). */
 #pragma once
 
 #include "tests/unit/store/probe.h"
@@ -25,8 +25,8 @@ struct appender {
 	int *running;
 };
 
-/* Makes an object `name` of `target` appends of `len` bytes. *running counts appenders that are not
- * through. */
+/* Makes an object `name` of `target` appends of `len` bytes. *running counts appenders that are
+ * not through. */
 void appender_start(struct appender *a, struct probe *p, int pool, const char *name, size_t len);
 /* Goes on after the target was raised. */
 void appender_go_on(struct appender *a, int *running);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the parts of the conformance suite share: a model and a real store that are asked the same.
- */
+ * / */
 #pragma once
 
 #include "tests/unit/store/probe.h"
@@ -36,5 +36,6 @@ void prepare(int pool, const char *name, int64_t size, const struct store_attr *
 void conformance_guards(int pool);
 /* A random sequence of rounds of requests to different objects at once, compared after each. */
 void conformance_random(uint64_t seed);
-/* What a store without room takes and refuses; the real one must have a limit that is soon reached. */
+/* What a store without room takes and refuses; the real one must have a limit that is soon
+ * reached. */
 void conformance_full(int pool);

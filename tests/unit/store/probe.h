@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One store behind calls that wait for their answer, whichever it is: the model on virtual time, or
- * a real one on libuv. */
+/* One store behind calls that wait for their answer, whichever it is: the model on virtual time,
+ * or a real one on libuv. */
 #pragma once
 
 #include "base/loop_uv.h"

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The same operations on the model and on a real store: every answer, size, attribute and byte must
- *be the same.
+/* The same operations on the model and on a real store: every answer, size, attribute and byte
+ * must be the same.
  *
  *	store_conformance local      a directory inside $TMPDIR or /dev/shm
  *	store_conformance rados      a replicated data pool    } of the cluster whose configuration
- *STEPPE_TEST_CEPH names; store_conformance ec         an erasure-coded one      } tests/lib/ceph
- *starts one store_conformance KIND SEED  one random sequence again store_conformance KIND full
- *without room: $TMPDIR must be a small file system; of a cluster, quotas are set */
+ * STEPPE_TEST_CEPH names; store_conformance ec         an erasure-coded one      } tests/lib/ceph
+ * starts one store_conformance KIND SEED  one random sequence again store_conformance KIND full
+ * without room: $TMPDIR must be a small file system; of a cluster, quotas are set */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>

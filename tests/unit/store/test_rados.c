@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a real Ceph does to a store on bad days: OSDs killed and stopped, a full pool, a client shut
- * out, a store closed in the middle of its work. Needs a test cluster of its own for the time:
- * STEPPE_TEST_CEPH names its configuration, CEPH_SCRIPT the program that started it. */
+/* What a real Ceph does to a store on bad days: OSDs killed and stopped, a full pool, a client
+ * shut out, a store closed in the middle of its work. Needs a test cluster of its own for the
+ * time: STEPPE_TEST_CEPH names its configuration, CEPH_SCRIPT the program that started it. */
 #include <errno.h>
 #include <libgen.h>
 #include <pthread.h>
