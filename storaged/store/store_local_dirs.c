@@ -65,8 +65,10 @@ static void learn(struct local_dirs *dirs, int root, const char *path)
 static int pend(struct local_dirs *dirs, int root, const char *path)
 {
 	for (size_t i = 0; i < dirs->pending_count; i++)
-		if (dirs->pending[i].root == root && strcmp(dirs->pending[i].path, path) == 0)
+		if (dirs->pending[i].root == root && strcmp(dirs->pending[i].path, path) == 0) {
+			dirs->pending[i].synced = false; /* of what was there before */
 			return 0;
+		}
 	if (dirs->pending_count == dirs->pending_size) {
 		size_t size = dirs->pending_size ? 2 * dirs->pending_size : 16;
 		struct local_dir *pending = realloc(dirs->pending, size * sizeof(*pending));
@@ -77,6 +79,7 @@ static int pend(struct local_dirs *dirs, int root, const char *path)
 	}
 	struct local_dir *dir = &dirs->pending[dirs->pending_count++];
 	dir->root = root;
+	dir->synced = false;
 	(void)snprintf(dir->path, sizeof(dir->path), "%s", path);
 	return 0;
 }
@@ -109,10 +112,26 @@ int local_dirs_note(struct local_dirs *dirs, int root, const char *path)
 	return 0;
 }
 
+size_t local_dirs_count(const struct local_dirs *dirs, int root)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < dirs->pending_count; i++)
+		count += dirs->pending[i].root == root;
+	return count;
+}
+
+void local_dirs_synced(struct local_dirs *dirs, int root)
+{
+	for (size_t i = 0; i < dirs->pending_count; i++)
+		if (dirs->pending[i].root == root)
+			dirs->pending[i].synced = true;
+}
+
+/* -ENOENT: no directory, no names in it. */
 static int sync_dir(const struct local_dir *dir)
 {
-	if (!dir->path[0])
-		return 0;
+	if (dir->synced)
+		return faccessat(dir->root, dir->path, F_OK, 0) ? -errno : 0;
 	int fd = openat(dir->root, dir->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
@@ -123,19 +142,19 @@ static int sync_dir(const struct local_dir *dir)
 
 int local_dirs_sync(struct local_dirs *dirs)
 {
-	for (size_t i = 0; i < dirs->pending_count; i++) {
+	for (size_t i = 0; i < dirs->pending_count;) {
 		int rc = sync_dir(&dirs->pending[i]);
-		if (rc == -ENOENT)
-			dirs->pending[i].path[0] = 0; /* no directory, no names in it */
-		else if (rc)
+		if (!rc)
+			i++;
+		else if (rc == -ENOENT)
+			dirs->pending[i] = dirs->pending[--dirs->pending_count];
+		else
 			return rc;
 	}
 	/* a directory's own name lasts when its parent was synced, and note() saw to that */
-	for (size_t i = 0; i < dirs->pending_count; i++) {
-		const struct local_dir *dir = &dirs->pending[i];
-		if (dir->path[0] && !is_known(dirs, dir->root, dir->path))
-			learn(dirs, dir->root, dir->path);
-	}
+	for (size_t i = 0; i < dirs->pending_count; i++)
+		if (!is_known(dirs, dirs->pending[i].root, dirs->pending[i].path))
+			learn(dirs, dirs->pending[i].root, dirs->pending[i].path);
 	dirs->pending_count = 0;
 	return 0;
 }

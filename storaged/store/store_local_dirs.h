@@ -9,12 +9,12 @@
 
 #include "storaged/store/store_local_path.h"
 
-#define LOCAL_DIRS_KNOWN                                                                           \
-	65536 /* a power of two; when three quarters are taken all are forgotten and synced anew   \
-	       */
+/* A power of two; when three quarters are taken all are forgotten, and synced anew. */
+#define LOCAL_DIRS_KNOWN 65536
 
 struct local_dir {
 	int root;                  /* descriptor of the pool's directory */
+	bool synced;               /* by a sync of the whole file system */
 	char path[LOCAL_PATH_MAX]; /* "." or below it */
 };
 
@@ -32,5 +32,9 @@ int local_dirs_make(int root, const char *path);
 /* Notes that the name `path` was made or removed: its directory is to be synced, and each directory
  * on the way whose own name is not known to last. -ENOMEM. */
 int local_dirs_note(struct local_dirs *dirs, int root, const char *path);
-/* Syncs what was noted. After a failure all of it is still noted. */
+/* How many directories below `root` are noted. */
+size_t local_dirs_count(const struct local_dirs *dirs, int root);
+/* The file system of `root` has been synced whole since they were noted. */
+void local_dirs_synced(struct local_dirs *dirs, int root);
+/* Syncs what was noted and is not synced yet. After a failure all of it is still noted. */
 int local_dirs_sync(struct local_dirs *dirs);

@@ -23,7 +23,7 @@ struct local_file {
 	int error; /* of its last sync, when it is one of those that were to be synced */
 	/* private */
 	struct list bucket, recent, dirty;
-	bool is_dirty, is_new;
+	bool is_dirty, is_synced, is_new;
 	int fd, pool;
 	uint8_t file;
 	uint64_t length; /* of the file, which may be more than the body's size */
@@ -40,6 +40,7 @@ struct local_files {
 	struct list recent; /* all open files, the one used longest ago first */
 	struct list dirty;  /* those to be synced */
 	unsigned open_count, open_max;
+	size_t whole_from; /* so many at once are synced by a sync of their file system; 0: never */
 	struct local_dirs names; /* directories with new names */
 };
 

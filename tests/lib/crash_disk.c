@@ -227,7 +227,7 @@ EXPORT ssize_t writev(int fd, const struct iovec *iov, int count)
 	return write_on(fd, iov, count);
 }
 
-static int sync_any(int fd, long number)
+static int sync_any(int fd, long number, bool whole)
 {
 	pthread_mutex_lock(&lock);
 	int inode = inode_at(fd);
@@ -244,20 +244,25 @@ static int sync_any(int fd, long number)
 	pthread_mutex_lock(&lock);
 	/* what was written while it ran may or may not be safe: it is not counted as such */
 	if (inode >= 0 && rc == 0)
-		crash_log_sync(inode, before);
+		crash_log_sync(whole ? -1 : inode, before);
 	pthread_mutex_unlock(&lock);
 	errno = saved;
 	return rc;
 }
 
+EXPORT int syncfs(int fd)
+{
+	return sync_any(fd, SYS_syncfs, true);
+}
+
 EXPORT int fsync(int fd)
 {
-	return sync_any(fd, SYS_fsync);
+	return sync_any(fd, SYS_fsync, false);
 }
 
 EXPORT int fdatasync(int fd)
 {
-	return sync_any(fd, SYS_fdatasync);
+	return sync_any(fd, SYS_fdatasync, false);
 }
 
 static int truncate_any(int fd, off_t len)

@@ -257,7 +257,7 @@ void crash_log_sync(int inode, size_t before)
 	(void)record(SYNC, inode);
 	for (size_t i = 0; i < before; i++) {
 		struct thing *t = &recorded.things[i];
-		if (t->inode == inode && t->safe_at == NEVER)
+		if ((inode < 0 || t->inode == inode) && t->safe_at == NEVER)
 			t->safe_at = number;
 	}
 }

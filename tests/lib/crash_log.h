@@ -27,5 +27,5 @@ void crash_log_unlink(int dir, const char *path);
 void crash_log_rename(int dir, const char *from, const char *to);
 void crash_log_write(int inode, const struct iovec *iov, size_t len, uint64_t offset, bool synced);
 void crash_log_truncate(int inode, uint64_t len);
-/* What was recorded of the inode before thing number `before` is safe from now on. */
+/* What was recorded of the inode (-1: of all) before thing number `before` is safe from now on. */
 void crash_log_sync(int inode, size_t before);
