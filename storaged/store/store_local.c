@@ -9,12 +9,14 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/hash.h"
 #include "storaged/store/store_local_read.h"
 
 #define BATCH_BYTES_MAX ((uint64_t)64 << 20) /* a batch ends with the write that passes it */
 #define BATCH_WRITES    1024
+#define LINGER_MAX_NS   (2 * NS_PER_MS)
 
 enum look_kind { LOOK_READ, LOOK_NAMES, LOOK_SPACE };
 
@@ -107,6 +109,7 @@ static void local_store_free(struct store *store, struct loop_task *closed)
 	list_each_safe (node, &b->writes) {
 		if (list_entry(node, struct local_write, node)->owner != s)
 			continue;
+		b->write_count--;
 		list_remove(node);
 		list_append(&writes, node);
 	}
@@ -202,10 +205,10 @@ static void local_store_write(struct store *store, struct store_write *req, int 
 	w->pool = pool;
 	pthread_mutex_lock(&b->lock);
 	s->in_flight++;
-	bool first = list_empty(&b->writes);
 	list_append(&b->writes, &w->node);
+	bool awaited = ++b->write_count == b->wanted;
 	pthread_mutex_unlock(&b->lock);
-	if (first)
+	if (awaited)
 		pthread_cond_signal(&b->write_waits);
 }
 
@@ -238,26 +241,64 @@ static void gather(struct local_backend *b, struct list *batch)
 		for (size_t i = 0; i < w->edits.body_count; i++)
 			bytes += w->edits.body[i].len;
 		count++;
+		b->write_count--;
 		list_remove(node);
 		list_append(batch, node);
 	}
+}
+
+/* Waits until there is something to do. Streams that were just answered come back at once with
+ * their next write: those are waited for a little, or they would miss the batch and the next one,
+ * too, and each batch would have half of them. Under the lock. */
+static void await_writes(
+	struct local_backend *b, unsigned last_count, int64_t last_ns, bool entries_wait)
+{
+	b->wanted = 1;
+	while (list_empty(&b->writes) && !b->closing && !entries_wait)
+		pthread_cond_wait(&b->write_waits, &b->lock);
+	int64_t linger_ns = last_ns / 8 < LINGER_MAX_NS ? last_ns / 8 : LINGER_MAX_NS;
+	if (last_count < 2 || !linger_ns)
+		return;
+	struct timespec until;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += linger_ns;
+	if (until.tv_nsec >= NS_PER_SECOND) {
+		until.tv_nsec -= NS_PER_SECOND;
+		until.tv_sec++;
+	}
+	b->wanted = last_count;
+	while (b->write_count < b->wanted && !b->closing)
+		if (pthread_cond_timedwait(&b->write_waits, &b->lock, &until))
+			return;
+}
+
+static int64_t now_ns(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * NS_PER_SECOND + t.tv_nsec;
 }
 
 void *local_run_writer(void *arg)
 {
 	struct local_backend *b = arg;
 	bool entries_wait = local_batch_collect(&b->batch);
+	unsigned last_count = 0;
+	int64_t last_ns = 0;
 	for (;;) {
 		struct list batch;
 		list_init(&batch);
 		pthread_mutex_lock(&b->lock);
-		while (list_empty(&b->writes) && !b->closing && !entries_wait)
-			pthread_cond_wait(&b->write_waits, &b->lock);
+		await_writes(b, last_count, last_ns, entries_wait);
 		bool ends = list_empty(&b->writes) && b->closing;
+		unsigned waiting = b->write_count;
 		gather(b, &batch);
+		last_count = waiting - b->write_count;
 		pthread_mutex_unlock(&b->lock);
+		int64_t start_ns = now_ns();
 		if (!list_empty(&batch) || entries_wait)
 			local_batch_run(&b->batch, &batch);
+		last_ns = now_ns() - start_ns;
 		for (struct list *node; (node = list_pop(&batch));) {
 			struct local_write *w = list_entry(node, struct local_write, node);
 			answer_write(b, w, w->status);

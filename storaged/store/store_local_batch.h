@@ -35,15 +35,13 @@ struct local_gone {
 struct local_batch {
 	struct local_kv kv;
 	struct local_files files;
-	struct local_home homes[STORE_POOLS_MAX]; /* [0] the main one; further ones for pools that
-						     have their own */
+	struct local_home homes[STORE_POOLS_MAX]; /* [0]: the main one; [n]: of pool n */
 	int pool_count;
 	int home_of[STORE_POOLS_MAX];
 	uint64_t quota_bytes; /* of each pool; 0: none */
 	bool broken;          /* the index cannot be written any more */
 	bool garbage_waits;   /* files are to be removed */
-	size_t gone_count; /* files removed whose entries in the index's list the next batch drops
-			    */
+	size_t gone_count;    /* files removed; the next batch drops their entries */
 	/* private */
 	struct local_gone gone[LOCAL_GONE_MAX];
 	uint64_t room[STORE_POOLS_MAX]; /* of each home, for this attempt */

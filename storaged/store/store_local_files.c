@@ -12,8 +12,9 @@
 
 #include "base/hash.h"
 
-#define WHOLE_FROM 4 /* files and directories to be synced; measured: docs/design/local-store.md   \
-		      */
+#define WHOLE_FROM                                                                                 \
+	4 /* files and directories to be synced; measured: docs/design/local-store.md              \
+	   */
 
 /* Before 5.8 Linux did not say when a sync of a whole file system had lost bytes. */
 static bool syncfs_tells(void)

@@ -33,8 +33,7 @@ struct local_file {
 #define LOCAL_FILES_BUCKETS 1024
 
 struct local_files {
-	int dirs[STORE_POOLS_MAX]; /* descriptors of the pools' directories; -1: bodies are in the
-				      index */
+	int dirs[STORE_POOLS_MAX]; /* of the pools; -1: bodies are in the index */
 	/* private */
 	struct list buckets[LOCAL_FILES_BUCKETS];
 	struct list recent; /* all open files, the one used longest ago first */

@@ -21,6 +21,7 @@ struct local_backend {
 	pthread_mutex_t lock;
 	pthread_cond_t write_waits, look_waits;
 	struct list writes, looks;
+	unsigned write_count, wanted; /* of writes that wait; at which number the writer is woken */
 	bool closing;
 	int store_count;
 	/* the writer's */

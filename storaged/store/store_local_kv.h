@@ -28,8 +28,7 @@ struct local_totals {
 };
 
 struct local_kv {
-	uint8_t store_id[LOCAL_ID_SIZE]; /* drawn when the store was made; its directories carry it
-					    too */
+	uint8_t store_id[LOCAL_ID_SIZE]; /* of the store; its directories carry it too */
 	MDB_txn *txn;                    /* the write under way */
 	struct local_totals now;         /* as the write under way will leave them */
 	/* private */

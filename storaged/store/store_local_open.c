@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/errors.h"
@@ -168,6 +169,16 @@ static int open_batch(struct local_backend *b, char *why, size_t why_size)
 	return 0;
 }
 
+/* A condition whose waits are timed by the clock that never steps. */
+static void cond_init(pthread_cond_t *cond)
+{
+	pthread_condattr_t attr;
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(cond, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
 int store_local_open(
 	const struct store_url *url, struct store_backend **ret_backend, char *why, size_t why_size)
 {
@@ -182,7 +193,7 @@ int store_local_open(
 	for (int i = 0; i < STORE_POOLS_MAX; i++)
 		b->batch.homes[i] = (struct local_home){.dir = -1, .data = -1, .lock = -1};
 	pthread_mutex_init(&b->lock, NULL);
-	pthread_cond_init(&b->write_waits, NULL);
+	cond_init(&b->write_waits);
 	pthread_cond_init(&b->look_waits, NULL);
 	list_init(&b->writes);
 	list_init(&b->looks);

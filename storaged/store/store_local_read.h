@@ -5,8 +5,7 @@
 
 #include "storaged/store/store_local_batch.h"
 
-/* Fills in what `req` wants of the object; 0 or the status. On failure the request holds nothing.
- */
+/* Fills in what `req` wants of the object; 0 or the status. */
 int local_read(struct local_batch *b, struct store_read *req, int pool, const char *name);
 
 #define LOCAL_PAGE 256

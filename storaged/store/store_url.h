@@ -23,7 +23,6 @@ struct store_url {
 int store_url_parse(const char *text, struct store_url *ret_url, char *why, size_t why_size);
 /* The value of `key`, or NULL. */
 const char *store_url_param(const struct store_url *url, const char *key);
-/* ERR_CONFIG, naming it in `why`, when there is a key that the NULL-terminated list does not have.
- */
+/* ERR_CONFIG, naming it in `why`, for a key that the NULL-terminated list does not have. */
 int store_url_check_keys(
 	const struct store_url *url, const char *const *known, char *why, size_t why_size);

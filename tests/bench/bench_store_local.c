@@ -205,7 +205,8 @@ int main(int argc, char **argv)
 	struct store_backend *backend;
 	static struct bench b;
 	if (argc < 2) {
-		fprintf(stderr, "usage: bench_store_local DIRECTORY [STREAMS [MIB [ROUNDS [KIB]]]]\n");
+		fprintf(stderr,
+			"usage: bench_store_local DIRECTORY [STREAMS [MIB [ROUNDS [KIB]]]]\n");
 		return 2;
 	}
 	int count = argc > 2 ? atoi(argv[2]) : 64, rounds = argc > 4 ? atoi(argv[4]) : 5;

@@ -29,8 +29,7 @@ struct sim_world {
 struct sim_loop {
 	struct loop loop; /* what rooms are handed */
 	struct sim_world *world;
-	int64_t wall_offset_us; /* how far its civil clock is ahead of the world's; tests change it
-				   at will */
+	int64_t wall_offset_us; /* its civil clock is so far ahead of the world's */
 	bool paused, killed;
 	/* private */
 	struct loop_timer turn; /* the next turn, on the world's loop */

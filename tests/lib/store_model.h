@@ -39,12 +39,11 @@ enum store_model_fate {
 	STORE_MODEL_NORMAL,
 	STORE_MODEL_UNKNOWN_APPLIED, /* a write: applied, told as ERR_UNKNOWN */
 	STORE_MODEL_UNKNOWN_LOST,    /* a write: never applied, told as ERR_UNKNOWN */
-	STORE_MODEL_UNKNOWN_LATE, /* a write: told as ERR_UNKNOWN, applied later, its guards judged
-				     then */
-	STORE_MODEL_EIO,          /* nothing done, -EIO */
-	STORE_MODEL_ENOSPC,       /* a write: nothing done, -ENOSPC */
-	STORE_MODEL_CHECKSUM,     /* a read: ERR_CHECKSUM */
-	STORE_MODEL_STUCK,        /* waits until store_model_release */
+	STORE_MODEL_UNKNOWN_LATE,    /* a write: told as ERR_UNKNOWN, judged and applied later */
+	STORE_MODEL_EIO,             /* nothing done, -EIO */
+	STORE_MODEL_ENOSPC,          /* a write: nothing done, -ENOSPC */
+	STORE_MODEL_CHECKSUM,        /* a read: ERR_CHECKSUM */
+	STORE_MODEL_STUCK,           /* waits until store_model_release */
 };
 
 /* A fault planned by a test; the caller's memory until it is withdrawn or used up. */

@@ -12,8 +12,7 @@ struct model {
 	struct store_model_options options;
 	struct model_objects objects;
 	struct list stores, faults;
-	struct list parked;  /* operations told as unknown, to be applied later, in order of
-				submission */
+	struct list parked;  /* writes to be applied late, in order of submission */
 	struct list orphans; /* operations of killed nodes on their way */
 	bool stalled;
 	uint64_t releases; /* calls of store_model_release */

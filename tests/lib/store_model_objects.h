@@ -44,7 +44,6 @@ int model_object_set_attr(struct model_object *o, const char *name, const void *
 int model_object_write(struct model_objects *objects, struct model_object *o, uint64_t offset,
 	const struct slice *part);
 
-/* Applies the edits if the guards hold and the pool takes them; the status that store.h promises.
- */
+/* Applies the edits if the guards hold and the pool takes them; status as in store.h. */
 int model_objects_apply(struct model_objects *objects, const struct store_model_pool *pool,
 	int pool_number, const char *name, const struct store_edits *edits);
