@@ -101,13 +101,22 @@ void rig_settle(struct rig *rig)
 	CHECK(sim_run_until(&rig->world, is_settled, rig, 600 * NS_PER_SECOND));
 }
 
+void rig_reserve(struct loop *loop)
+{
+	static struct loop_timer timers[1000];
+	for (size_t i = 0; i < ARRAY_LEN(timers); i++)
+		CHECK(loop_timer_start(loop, &timers[i], NS_PER_SECOND) == 0);
+	for (size_t i = 0; i < ARRAY_LEN(timers); i++)
+		loop_timer_stop(&timers[i]);
+}
+
 /* --- daemons ---------------------------------------------------------------------------------- */
 
 struct rig_node *rig_node_start(struct rig *rig)
 {
 	struct rig_node *n = NULL;
 	for (unsigned i = 0; i < rig->node_count && !n; i++)
-		if (rig->nodes[i].closed)
+		if (!rig->nodes[i].up)
 			n = &rig->nodes[i];
 	if (!n) {
 		CHECK(rig->node_count < RIG_NODES);
@@ -195,17 +204,22 @@ static bool is_closed(void *user)
 	return ((struct rig_node *)user)->closed;
 }
 
+void rig_node_stop_begin(struct rig_node *n)
+{
+	if (n->stopping || n->closed)
+		return;
+	n->stopping = true;
+	n->stopped.run = on_stopped;
+	keeper_free(&n->keeper, 30 * NS_PER_SECOND, &n->stopped);
+}
+
 void rig_node_stop(struct rig_node *n)
 {
-	if (n->closed)
+	if (!n->up)
 		return;
 	if (n->paused)
 		rig_node_pause(n, false);
-	if (!n->stopping) {
-		n->stopping = true;
-		n->stopped.run = on_stopped;
-		keeper_free(&n->keeper, 30 * NS_PER_SECOND, &n->stopped);
-	}
+	rig_node_stop_begin(n);
 	CHECK(sim_run_until(&n->rig->world, is_closed, n, 600 * NS_PER_SECOND));
 	n->up = false;
 	sim_loop_fini(&n->loop);
@@ -323,7 +337,10 @@ static void connect(struct recorder *r)
 		return;
 	}
 	struct rig_connection *c = calloc(1, sizeof(*c));
-	CHECK(c);
+	if (!c) {
+		reconnect_later(r);
+		return;
+	}
 	c->recorder = r;
 	c->daemon = r->home;
 	c->take.create = r->create;
@@ -366,6 +383,12 @@ static void recorder_make_only(struct recorder *r)
 	}
 	r->bodies[r->made] = footage_fragment(&r->footage, &r->headers[r->made]);
 	r->made++;
+}
+
+void recorder_make_ahead(struct recorder *r, unsigned count)
+{
+	while (count--)
+		recorder_make_only(r);
 }
 
 void recorder_make(struct recorder *r)

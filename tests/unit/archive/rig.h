@@ -93,6 +93,8 @@ struct rig_node *rig_node_start(struct rig *rig);
 void rig_node_kill(struct rig_node *n);
 /* SIGSTOP, SIGCONT */
 void rig_node_pause(struct rig_node *n, bool paused);
+/* SIGTERM. */
+void rig_node_stop_begin(struct rig_node *n);
 /* SIGTERM; waits until it has ended. */
 void rig_node_stop(struct rig_node *n);
 
@@ -116,5 +118,10 @@ bool recorder_wait_open(struct recorder *r, int64_t limit_ns);
 struct writer *recorder_writer(const struct recorder *r);
 /* Fragments one a second for so many seconds. */
 void rig_run_s(struct rig *rig, int64_t seconds);
+/* Makes room in a loop for the timers that follow: a test may then let memory run out, and time
+ * still passes. */
+void rig_reserve(struct loop *loop);
+/* Makes fragments ahead, to be sent one after the other as the window allows. */
+void recorder_make_ahead(struct recorder *r, unsigned count);
 /* Until no write, read or parked operation is left. */
 void rig_settle(struct rig *rig);
