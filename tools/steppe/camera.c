@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* steppe camera add, list, show, remove: the register of cameras. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/timetext.h"
+#include "proto/names.h"
+#include "tools/media/url.h"
+#include "tools/steppe/cluster.h"
+#include "tools/steppe/columns.h"
+#include "tools/steppe/complain.h"
+#include "tools/steppe/json.h"
+#include "tools/steppe/term.h"
+
+struct camera_args {
+	const char *name, *division, *site, *source, *prefix;
+};
+
+static const struct option add_options[] = {
+	{"name", 'n', OPTION_STRING, "TEXT", NULL, NULL, offsetof(struct camera_args, name),
+		"what people call it"},
+	{"division", 'd', OPTION_STRING, "CODE", NULL, NULL, offsetof(struct camera_args, division),
+		"administrative division (GB/T 2260 or your own)"},
+	{"site", 0, OPTION_STRING, "TEXT", NULL, NULL, offsetof(struct camera_args, site),
+		"where it hangs"},
+	{"source", 0, OPTION_STRING, "URL", NULL, NULL, offsetof(struct camera_args, source),
+		"its address, without a password"},
+	{.name = NULL},
+};
+
+static const struct option list_options[] = {
+	{"prefix", 'p', OPTION_STRING, "TEXT", NULL, NULL, offsetof(struct camera_args, prefix),
+		"only ids or divisions that begin so"},
+	{.name = NULL},
+};
+
+static enum exit_code check_id(const struct command_call *call)
+{
+	if (camera_id_is_valid(call->words[0]))
+		return ENDED_OK;
+	complainf(call, NULL,
+		"\"%.80s\" is not a camera id: letters, digits, dots, dashes and underscores, at "
+		"most 64, and no \"..\"",
+		call->words[0]);
+	return ENDED_USAGE;
+}
+
+static enum exit_code add_run(struct command_call *call, const void *args)
+{
+	const struct camera_args *a = args;
+	struct cluster cluster;
+	char doing[128];
+	enum exit_code code = check_id(call);
+	if (code)
+		return code;
+	if (a->source && url_has_password(a->source)) {
+		complain(call, "the address of a camera in the register must not hold its password",
+			"passwords: in the recorder's configuration");
+		return ENDED_USAGE;
+	}
+	if ((code = cluster_open(&cluster, call)))
+		return code;
+	struct steppe_camera camera = STEPPE_INIT(steppe_camera);
+	camera.id = call->words[0];
+	camera.name = a->name ? a->name : "";
+	camera.division = a->division ? a->division : "";
+	camera.site = a->site ? a->site : "";
+	camera.source = a->source ? a->source : "";
+	snprintf(doing, sizeof(doing), "adding %s", camera.id);
+	int error = steppe_camera_put(cluster.steppe, &camera);
+	code = error ? complain_of(call, error, doing) : ENDED_OK;
+	if (!code && !call->quiet)
+		printf("%s is registered\n", camera.id);
+	cluster_close(&cluster);
+	return code;
+}
+
+/* A walk over cameras on its way to the terminal. */
+struct listing {
+	const struct command_call *call;
+	const struct camera_args *args;
+	struct columns columns;
+	struct json json;
+	uint64_t count;
+};
+
+static void json_camera(struct json *j, const struct steppe_camera *camera)
+{
+	json_open(j, '{');
+	json_member_string(j, "id", camera->id);
+	json_member_string(j, "name", camera->name);
+	json_member_string(j, "division", camera->division);
+	json_member_string(j, "site", camera->site);
+	json_member_string(j, "source", camera->source);
+	json_member_int(j, "added_us", camera->added_us);
+	json_member_bool(j, "removed", camera->removed);
+	json_close(j, '}');
+}
+
+static bool wanted(const struct listing *l, const struct steppe_camera *camera)
+{
+	const char *prefix = l->args->prefix;
+	size_t len = prefix ? strlen(prefix) : 0;
+	return len == 0 || strncmp(camera->id, prefix, len) == 0 ||
+	       (camera->division && strncmp(camera->division, prefix, len) == 0);
+}
+
+static const char *or_empty(const char *text)
+{
+	return text ? text : "";
+}
+
+static bool list_one(void *user, const struct steppe_camera *camera)
+{
+	struct listing *l = user;
+	if (!wanted(l, camera))
+		return true;
+	l->count++;
+	if (l->call->json) {
+		json_camera(&l->json, camera);
+	} else if (l->call->quiet) {
+		puts(camera->id);
+	} else {
+		char added[TIMETEXT_MAX];
+		timetext_format((struct wall){camera->added_us}, l->call->utc, added);
+		added[10] = 0;
+		columns_add(&l->columns,
+			(const char *const[]){camera->id, or_empty(camera->name),
+				or_empty(camera->division), or_empty(camera->site), added});
+	}
+	return true;
+}
+
+static enum exit_code list_run(struct command_call *call, const void *args)
+{
+	static const char *const heads[] = {"CAMERA", "NAME", "DIVISION", "SITE", "ADDED"};
+	struct cluster cluster;
+	enum exit_code code = cluster_open(&cluster, call);
+	if (code)
+		return code;
+	struct listing l = {.call = call,
+		.args = args,
+		.json.to = stdout,
+		.columns = {.count = 5, .heads = heads, .bold_heads = term_has_colour(stdout)}};
+	if (call->json)
+		json_open(&l.json, '[');
+	int error = steppe_camera_list(cluster.steppe, list_one, &l);
+	if (call->json) {
+		json_close(&l.json, ']');
+		json_end(&l.json);
+	} else if (!error && !call->quiet && l.count > 0) {
+		error = columns_print(&l.columns, stdout, "\n");
+	}
+	if (error)
+		code = complain_of(call, error, "the list of cameras");
+	else if (l.count == 0 && !call->json && !call->quiet)
+		fputs("no cameras are registered; steppe camera add CAMERA adds one\n", stderr);
+	cluster_close(&cluster);
+	return code;
+}
+
+static bool show_one(void *user, const struct steppe_camera *camera)
+{
+	struct listing *l = user;
+	l->count++;
+	if (l->call->json) {
+		json_camera(&l->json, camera);
+		json_end(&l->json);
+		return false;
+	}
+	char added[TIMETEXT_MAX];
+	timetext_format((struct wall){camera->added_us}, l->call->utc, added);
+	const char *const rows[][2] = {{"camera", camera->id}, {"name", camera->name},
+		{"division", camera->division}, {"site", camera->site}, {"source", camera->source},
+		{"added", added}, {"removed", camera->removed ? "yes" : NULL}};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (rows[i][1] && rows[i][1][0])
+			printf("%-9s %s\n", rows[i][0], rows[i][1]);
+	return false;
+}
+
+static enum exit_code show_run(struct command_call *call, const void *args)
+{
+	(void)args;
+	struct cluster cluster;
+	char doing[128];
+	enum exit_code code = check_id(call);
+	if (!code)
+		code = cluster_open(&cluster, call);
+	if (code)
+		return code;
+	struct listing l = {.call = call, .json.to = stdout};
+	snprintf(doing, sizeof(doing), "camera %s", call->words[0]);
+	int error = steppe_camera_get(cluster.steppe, call->words[0], show_one, &l);
+	if (error == -ENOENT || (!error && l.count == 0)) {
+		complainf(call, "steppe camera list", "there is no camera %s", call->words[0]);
+		code = ENDED_NOTHING;
+	} else if (error) {
+		code = complain_of(call, error, doing);
+	}
+	cluster_close(&cluster);
+	return code;
+}
+
+static enum exit_code remove_run(struct command_call *call, const void *args)
+{
+	(void)args;
+	struct cluster cluster;
+	char doing[128];
+	enum exit_code code = check_id(call);
+	if (!code)
+		code = cluster_open(&cluster, call);
+	if (code)
+		return code;
+	snprintf(doing, sizeof(doing), "removing %s", call->words[0]);
+	int error = steppe_camera_remove(cluster.steppe, call->words[0]);
+	if (error)
+		code = complain_of(call, error, doing);
+	else if (!call->quiet)
+		printf("%s is removed from the register; its footage stays until retention takes "
+		       "it\n",
+			call->words[0]);
+	cluster_close(&cluster);
+	return code;
+}
+
+const struct command command_camera_add = {
+	.name = "camera add",
+	.words = "CAMERA",
+	.least_words = 1,
+	.most_words = 1,
+	.brief = "register a camera, or change what is registered of it",
+	.about = "Recorders may write the streams of registered cameras alone. An id has letters, "
+		 "digits, dots, dashes and underscores, "
+		 "at most 64; a 20-digit GB/T 28181 id fits.",
+	.examples = "steppe camera add gate-7 --name \"East gate\" --division 150102 --site \"Bus "
+		    "station\"",
+	.options = add_options,
+	.args_size = sizeof(struct camera_args),
+	.uses = USES_CLUSTER,
+	.run = add_run,
+};
+
+const struct command command_camera_list = {
+	.name = "camera list",
+	.words = "",
+	.brief = "the registered cameras",
+	.about = "One line each; with --quiet the ids alone.",
+	.examples = "steppe camera list\nsteppe camera list --prefix 1501 --json",
+	.options = list_options,
+	.args_size = sizeof(struct camera_args),
+	.uses = USES_CLUSTER | USES_JSON | USES_TIMES,
+	.run = list_run,
+};
+
+const struct command command_camera_show = {
+	.name = "camera show",
+	.words = "CAMERA",
+	.least_words = 1,
+	.most_words = 1,
+	.brief = "all that is registered of a camera",
+	.about = "",
+	.examples = "steppe camera show gate-7",
+	.args_size = sizeof(struct camera_args),
+	.uses = USES_CLUSTER | USES_JSON | USES_TIMES,
+	.run = show_run,
+};
+
+const struct command command_camera_remove = {
+	.name = "camera remove",
+	.words = "CAMERA",
+	.least_words = 1,
+	.most_words = 1,
+	.brief = "take a camera out of the register; footage is never touched",
+	.about = "Nothing more is recorded of it. What was recorded stays, can be looked at and "
+		 "exported, until retention takes it.",
+	.examples = "steppe camera remove gate-7",
+	.args_size = sizeof(struct camera_args),
+	.uses = USES_CLUSTER,
+	.run = remove_run,
+};

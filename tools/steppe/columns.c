@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tools/steppe/columns.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/steppe/term.h"
+
+/* Characters of UTF-8 text that take a column each; escape sequences take none. */
+static unsigned width_of(const char *text)
+{
+	unsigned n = 0;
+	for (; *text; text++) {
+		if (*text == '\x1b') {
+			text += strcspn(text, "m");
+			if (!*text)
+				break;
+			continue;
+		}
+		n += (*text & 0xc0) != 0x80;
+	}
+	return n;
+}
+
+void columns_add(struct columns *c, const char *const *texts)
+{
+	if (c->rows == c->room) {
+		size_t room = c->room ? c->room * 2 : 64;
+		char **grown = realloc(c->cells, room * c->count * sizeof(*grown));
+		if (!grown) {
+			c->error = -ENOMEM;
+			return;
+		}
+		c->cells = grown;
+		c->room = room;
+	}
+	for (unsigned i = 0; i < c->count; i++) {
+		char *copy = strdup(texts[i]);
+		c->cells[c->rows * c->count + i] = copy;
+		c->error = copy ? c->error : -ENOMEM;
+	}
+	c->rows++;
+}
+
+static void print_cell(const struct columns *c, FILE *to, unsigned column, const char *text,
+	const unsigned width[])
+{
+	unsigned own = width_of(text), pad = width[column] > own ? width[column] - own : 0;
+	bool last = column + 1 == c->count, right = c->right >> column & 1;
+	if (right)
+		fprintf(to, "%*s", (int)pad, "");
+	fputs(text, to);
+	if (!right && !last)
+		fprintf(to, "%*s", (int)pad, "");
+	if (!last)
+		fputs("  ", to);
+}
+
+/* The last cell, cut so that the line keeps to the limit; colours in it are lost then. */
+static void print_last(const struct columns *c, FILE *to, const char *text, unsigned used)
+{
+	if (c->limit == 0 || used + width_of(text) <= c->limit) {
+		fputs(text, to);
+		return;
+	}
+	for (unsigned n = used; *text && n < c->limit; text++) {
+		n += (text[1] & 0xc0) != 0x80;
+		fputc(*text, to);
+	}
+}
+
+static void print_row(const struct columns *c, FILE *to, const char *const *texts,
+	const unsigned width[], const char *end)
+{
+	unsigned used = 0;
+	for (unsigned i = 0; i + 1 < c->count; i++) {
+		print_cell(c, to, i, texts[i], width);
+		used += width[i] + 2;
+	}
+	unsigned i = c->count - 1;
+	if (c->right >> i & 1)
+		print_cell(c, to, i, texts[i], width);
+	else
+		print_last(c, to, texts[i], used);
+	fputs(end, to);
+}
+
+int columns_print(struct columns *c, FILE *to, const char *end)
+{
+	unsigned width[COLUMNS_MAX] = {0};
+	for (unsigned i = 0; i < c->count && !c->error; i++) {
+		width[i] = c->heads ? width_of(c->heads[i]) : 0;
+		for (size_t r = 0; r < c->rows; r++) {
+			unsigned w = width_of(c->cells[r * c->count + i]);
+			width[i] = w > width[i] ? w : width[i];
+		}
+	}
+	if (c->heads && !c->error) {
+		fputs(term_code(TERM_BOLD, c->bold_heads), to);
+		print_row(c, to, c->heads, width, "");
+		fprintf(to, "%s%s", term_code(TERM_PLAIN, c->bold_heads), end);
+	}
+	for (size_t r = 0; r < c->rows && !c->error; r++)
+		print_row(c, to, (const char *const *)c->cells + r * c->count, width, end);
+	for (size_t i = 0; i < c->rows * c->count; i++)
+		free(c->cells[i]);
+	free(c->cells);
+	int error = c->error;
+	*c = (struct columns){.count = c->count,
+		.heads = c->heads,
+		.right = c->right,
+		.limit = c->limit,
+		.bold_heads = c->bold_heads};
+	return error;
+}
