@@ -316,6 +316,21 @@ void keeper_release(struct keeper_take *req)
 		arm_idle(keep);
 }
 
+int keeper_let_go(struct keeper *k, const char *stream)
+{
+	struct keep *keep = find(k, stream);
+	if (!keep)
+		return 0;
+	if (keep->state == KEEP_YIELDING && list_empty(&keep->askers))
+		return -EAGAIN;
+	if (keep->state != KEEP_READY || keep->held)
+		return -EBUSY;
+	loop_timer_stop(&keep->idle);
+	move(keep, KEEP_YIELDING);
+	writer_finish(keep->writer, true, REFUSAL_STOPPING);
+	return -EAGAIN;
+}
+
 /* --- looking ---------------------------------------------------------------------------------- */
 
 struct writer *keeper_find(struct keeper *k, const char *stream)

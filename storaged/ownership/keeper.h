@@ -42,6 +42,10 @@ void keeper_take(struct keeper *k, struct keeper_take *req, const char *stream);
  * answer NOT_OWNER or STOPPING. */
 void keeper_release(struct keeper_take *req);
 
+/* Gives a stream up before its time, so that something else may own it (a rebuild of its index). 0: it is not ours; -EAGAIN: it is being
+ * given up, ask again soon; -EBUSY: somebody records or follows it, or it is being taken. */
+int keeper_let_go(struct keeper *k, const char *stream);
+
 /* The writer of a stream that is owned and READY now, or NULL; not held: valid until the loop turns. */
 struct writer *keeper_find(struct keeper *k, const char *stream);
 /* For each owned stream; the keeper must not be changed meanwhile. */

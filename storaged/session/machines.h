@@ -32,7 +32,7 @@ void admin_camera_get(struct conn *conn, const struct frame *frame);
 void admin_camera_list(struct conn *conn, const struct frame *frame);
 void admin_camera_remove(struct conn *conn, const struct frame *frame);
 void admin_status_begin(struct conn *conn, const struct frame *frame);
-void admin_fsck(struct conn *conn, const struct frame *frame);
+void verify_begin(struct conn *conn, const struct frame *frame);
 
 /* Frames a first frame's meta must unpack to; NULL after refusing. Freed with
  * protobuf_c_message_free_unpacked. */

@@ -30,6 +30,7 @@ static const struct {
 	{FRAME_CAMERA_LIST, MAY_LOOK, admin_camera_list},
 	{FRAME_CAMERA_REMOVE, ROLE_ADMIN, admin_camera_remove},
 	{FRAME_STATUS, ANY_ROLE, admin_status_begin},
+	{FRAME_FSCK, ROLE_ADMIN, verify_begin},
 };
 
 /* Frames that go on with something: when it has just ended here they are still under way, and mean

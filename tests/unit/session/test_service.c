@@ -462,6 +462,78 @@ static void test_damage_is_told_and_the_rest_comes(void **state)
 	desk_stop(&d);
 }
 
+static Steppe__Wire__FsckEnd *ask_fsck(struct person *p, const char *stream, uint32_t level,
+	bool rebuild_index, unsigned *ret_told)
+{
+	Steppe__Wire__Fsck ask = STEPPE__WIRE__FSCK__INIT;
+	ask.stream = (char *)(uintptr_t)stream;
+	ask.level = level;
+	ask.rebuild_index = rebuild_index;
+	uint32_t number = person_send(p, FRAME_FSCK, 0, &ask.base, NULL);
+	struct note *n;
+	*ret_told = 0;
+	while ((n = person_hear(p, number)) && n->header.type == FRAME_FSCK_FINDING) {
+		++*ret_told;
+		note_free(n);
+	}
+	assert_non_null(n);
+	Steppe__Wire__FsckEnd *end = NULL;
+	if (n->header.type == FRAME_FSCK_END)
+		end = steppe__wire__fsck_end__unpack(NULL, n->header.meta_len, n->meta);
+	note_free(n);
+	return end;
+}
+
+static void test_verified_and_rebuilt(void **state)
+{
+	struct desk d;
+	struct person recorder, admin, viewer;
+	struct footage f;
+	unsigned told;
+	uint64_t seqs[128];
+	desk_start(&d, loops_of(state), NULL);
+	footage_start(&f, "gate-2/main", false);
+	f.at = d.world.wall;
+	int64_t start_us = f.at.us;
+	desk_camera(&d, "gate-2");
+	person_dial(&recorder, &d, "rec", ROLE_RECORDER);
+	person_dial(&admin, &d, "root", ROLE_ADMIN);
+	person_dial(&viewer, &d, "chen", ROLE_INVESTIGATOR);
+	person_record(&recorder, &f, 10);
+	/* verifying runs beside the recording; a rebuild has to wait for its end */
+	Steppe__Wire__FsckEnd *end = ask_fsck(&admin, f.stream, 3, false, &told);
+	assert_non_null(end);
+	assert_int_equal(end->findings, 0);
+	steppe__wire__fsck_end__free_unpacked(end, NULL);
+	assert_null(ask_fsck(&admin, f.stream, 0, true, &told));
+	assert_null(ask_fsck(&admin, "gate-9/main", 1, false, &told));
+	person_leave(&recorder);
+	sim_run_for(&d.world, 70 * NS_PER_SECOND);
+	/* the index is lost, and comes back */
+	char name[STORE_NAME_MAX + 1];
+	index_partition_name(name, f.stream, wall_day((struct wall){start_us}));
+	store_model_put(d.model, STORE_META, name, NULL, 0);
+	end = ask_fsck(&admin, f.stream, 0, true, &told);
+	assert_non_null(end);
+	assert_int_equal(end->chunks, 1);
+	steppe__wire__fsck_end__free_unpacked(end, NULL);
+	assert_int_equal(take_fragments(&viewer,
+				 ask_fetch(&viewer, NULL, f.stream, start_us, f.at.us), seqs, 128),
+		10);
+	/* a flipped byte is found by looking at every byte */
+	struct chunk_id id = {.epoch = 1, .seq = 1};
+	size_t len;
+	chunk_name(name, f.stream, &id);
+	store_model_bytes(d.model, STORE_DATA, name, &len)[3000] ^= 1;
+	end = ask_fsck(&admin, f.stream, 3, false, &told);
+	assert_non_null(end);
+	assert_true(end->findings > 0 && told == end->findings);
+	steppe__wire__fsck_end__free_unpacked(end, NULL);
+	person_leave(&admin);
+	person_leave(&viewer);
+	desk_stop(&d);
+}
+
 /* Everything is under way when people go, one after the other, at any moment: nothing is left
  * behind and nothing breaks. */
 static void test_people_leave_at_any_moment(void **state)
@@ -514,6 +586,7 @@ int main(void)
 		BOTH(test_the_live_edge_is_followed),
 		BOTH(test_credit_holds_a_fetch_back),
 		BOTH(test_damage_is_told_and_the_rest_comes),
+		BOTH(test_verified_and_rebuilt),
 		BOTH(test_people_leave_at_any_moment),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
