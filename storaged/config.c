@@ -187,8 +187,16 @@ static int set_flag(
 	return 0;
 }
 
-static int set_text(struct config *c, const struct setting *s, const char *value)
+static int set_text(
+	struct config *c, const struct setting *s, const char *value, char *why, size_t why_size)
 {
+	for (const char *at = value; *at; at++) {
+		if ((unsigned char)*at >= 0x20 && *at != 0x7f)
+			continue;
+		snprintf(why, why_size,
+			"%s: a text of one line without control characters is wanted", s->key);
+		return ERR_CONFIG;
+	}
 	char *copy = strdup(value);
 	if (!copy)
 		return -ENOMEM;
@@ -207,7 +215,7 @@ int config_set(struct config *c, const char *key, const char *value, char *why, 
 		return ERR_CONFIG;
 	}
 	if (s->kind == TEXT)
-		return set_text(c, s, value);
+		return set_text(c, s, value, why, why_size);
 	return s->kind == FLAG ? set_flag(c, s, value, why, why_size)
 			       : set_number(c, s, value, why, why_size);
 }
@@ -330,6 +338,17 @@ void config_write_reference(FILE *to)
 	}
 }
 
+static void write_text(const char *text, FILE *to)
+{
+	fputc('"', to);
+	for (; *text; text++) {
+		if (*text == '"' || *text == '\\')
+			fputc('\\', to);
+		fputc(*text, to);
+	}
+	fputs("\"\n", to);
+}
+
 void config_write(const struct config *c, FILE *to)
 {
 	for (size_t i = 0; i < ARRAY_LEN(settings); i++) {
@@ -342,7 +361,7 @@ void config_write(const struct config *c, FILE *to)
 			fprintf(to, "%.*s:\n", (int)group, s->key);
 		fprintf(to, "%s%s: ", group ? "  " : "", group ? dot + 1 : s->key);
 		if (s->kind == TEXT) {
-			fprintf(to, "\"%s\"\n", *(char *const *)value_of(c, s));
+			write_text(*(char *const *)value_of(c, s), to);
 		} else if (s->kind == FLAG) {
 			fprintf(to, "%s\n", *(const bool *)value_of(c, s) ? "true" : "false");
 		} else {
