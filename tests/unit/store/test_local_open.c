@@ -159,13 +159,89 @@ static void a_cold_pool_lives_elsewhere(void **state)
 	assert_int_equal(open_status(url), 0);
 }
 
+/* A store that level 1 wrote (docs/format/local-store.md), as every later program must read it.
+ * STEPPE_GOLDEN_WRITE=1 writes it anew. */
+static const struct {
+	int pool;
+	const char *name;
+	size_t len;
+} golden[] = {{STORE_META, "head/gate-7/main", 4096}, {STORE_META, "idx/gate-7/main/20780", 20000},
+	{STORE_META, "cat/empty", 0},
+	{STORE_DATA, "chk/gate-7/main/0000000000000001.00000001.0000", 3000}};
+
+static void copy_file(const char *from_dir, const char *to_dir, const char *name)
+{
+	static uint8_t bytes[1 << 20];
+	char from[600], to[600];
+	(void)snprintf(from, sizeof(from), "%s/%s", from_dir, name);
+	(void)snprintf(to, sizeof(to), "%s/%s", to_dir, name);
+	int in = open(from, O_RDONLY), out = open(to, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+	assert_true(in >= 0 && out >= 0);
+	ssize_t n = read(in, bytes, sizeof(bytes));
+	assert_true(n > 0 && write(out, bytes, (size_t)n) == n);
+	close(in);
+	close(out);
+}
+
+static void copy_store(const char *from, const char *to)
+{
+	static const char *const dirs[] = {
+		"", "/data", "/data/chk", "/data/chk/gate-7", "/data/chk/gate-7/main"};
+	char path[600];
+	for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
+		(void)snprintf(path, sizeof(path), "%s%s", to, dirs[i]);
+		assert_true(mkdir(path, 0755) == 0 || errno == EEXIST);
+	}
+	copy_file(from, to, "steppe-store");
+	copy_file(from, to, "kv.mdb");
+	copy_file(from, to, "data/chk/gate-7/main/0000000000000001.00000001.0000.mp4");
+}
+
+static void the_golden_store_is_read(void **state)
+{
+	struct local_fixture *f = *state;
+	const char *dir = GOLDEN "/local-store-1";
+	const struct store_guard absent = {.kind = STORE_ABSENT};
+	if (getenv("STEPPE_GOLDEN_WRITE")) {
+		local_open(f, "");
+		for (size_t i = 0; i < ARRAY_LEN(golden); i++) {
+			struct slice body = probe_bytes(i, golden[i].len);
+			struct store_edits make = {.guards = &absent,
+				.guard_count = 1,
+				.attrs = &(struct store_attr){"ver", golden[i].name, 8},
+				.attr_count = 1,
+				.body_kind = STORE_BODY_WRITE_AT,
+				.body = &body,
+				.body_count = 1};
+			assert_int_equal(
+				probe_write(&f->probe, golden[i].pool, golden[i].name, &make), 0);
+			slice_drop(&body);
+		}
+		local_shut(f);
+		copy_store(f->root, dir);
+	} else {
+		copy_store(dir, f->root);
+	}
+	local_open(f, "");
+	for (size_t i = 0; i < ARRAY_LEN(golden); i++) {
+		struct probe_object o;
+		size_t len;
+		local_assert_body(f, golden[i].pool, golden[i].name, i, golden[i].len);
+		probe_get(&f->probe, golden[i].pool, golden[i].name, &o);
+		assert_memory_equal(store_read_attr(&o.read, "ver", &len), golden[i].name, 8);
+		assert_int_equal(len, 8);
+		probe_drop(&o);
+		assert_int_equal(probe_remove(&f->probe, golden[i].pool, golden[i].name), 0);
+	}
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, local_setup, local_teardown)
 	const struct CMUnitTest tests[] = {TEST(what_was_written_is_there_again),
 		TEST(a_second_daemon_is_told_who_has_it), TEST(the_url_is_judged),
 		TEST(anothers_directory_is_left_alone),
-		TEST(an_index_that_is_missing_or_broken_is_said),
-		TEST(a_cold_pool_lives_elsewhere)};
+		TEST(an_index_that_is_missing_or_broken_is_said), TEST(a_cold_pool_lives_elsewhere),
+		TEST(the_golden_store_is_read)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
