@@ -95,14 +95,14 @@ int lane_new(struct writer *w, uint64_t session, struct lane **ret_lane)
 	return 0;
 }
 
-static void update_user(struct lane *lane)
+void lane_update_user(struct lane *lane)
 {
 	struct writer_session *s = lane->user;
 	if (!s)
 		return;
-	s->durable = lane->durable;
-	if (s->received < s->durable)
-		s->received = s->durable;
+	/* What an earlier connection sent may be durable before this one has sent it again: a recorder
+	 * is told of nothing that it has not sent. */
+	s->durable = lane->durable < s->received ? lane->durable : s->received;
 	s->durable_until = lane->durable_until;
 	s->undurable_bytes = lane->undurable_bytes;
 }
@@ -114,7 +114,7 @@ void lane_durable(struct lane *lane, const struct piece *piece)
 	lane->undurable_bytes -= piece->body_len;
 	lane->writer->bytes += piece->body_len;
 	lane->writer->fragments++;
-	update_user(lane);
+	lane_update_user(lane);
 	lane_tell(lane, 0);
 }
 

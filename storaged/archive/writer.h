@@ -24,8 +24,8 @@ struct writer_session {
 	 * inside a call on the session. */
 	void (*progress)(struct writer_session *s, int failed);
 	/* read by the user */
-	uint64_t received;         /* last number taken */
-	uint64_t durable;          /* last number acknowledged as durable */
+	uint64_t received;         /* last number taken on this session, or found taken by an earlier one */
+	uint64_t durable;          /* last number acknowledged as durable; never beyond `received` */
 	struct wall durable_until; /* capture end of that */
 	size_t undurable_bytes;    /* taken, not durable: what credit is computed from */
 	/* private */

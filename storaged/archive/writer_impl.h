@@ -117,6 +117,8 @@ struct lane *lane_find(const struct writer *w, uint64_t session);
 int lane_new(struct writer *w, uint64_t session, struct lane **ret_lane);
 /* A piece of the lane is durable now. */
 void lane_durable(struct lane *lane, const struct piece *piece);
+/* What the user may read of the lane. */
+void lane_update_user(struct lane *lane);
 /* The user's session is told at the next turn; `failed` 0 or a refusal, which detaches it. */
 void lane_tell(struct lane *lane, int failed);
 /* The chunk that takes fragments, if there is one, takes no more. */

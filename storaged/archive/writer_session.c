@@ -270,7 +270,7 @@ static void note_fragment(struct lane *lane, const struct fragment_header *h)
 	lane->received = h->seq;
 	lane->user->received = h->seq;
 	lane->undurable_bytes += h->body_len;
-	lane->user->undurable_bytes = lane->undurable_bytes;
+	lane_update_user(lane);
 	lane->listed = true;
 	lane->last_append = loop_wall(w->tenure.loop);
 	lane->active = loop_now(w->tenure.loop);
@@ -294,6 +294,7 @@ int writer_append(struct writer_session *s, const struct fragment_header *h,
 	if (rc == 1) {
 		if (s->received < h->seq)
 			s->received = h->seq;
+		lane_update_user(lane);
 		lane_tell(lane, 0); /* acknowledged again */
 		return 0;
 	}
