@@ -18,6 +18,11 @@
 static void on_bell(struct loop_task *task)
 {
 	struct steppe_recorder *r = container_of(task, struct steppe_recorder, inlet.bell);
+	/* here and nowhere else: a step for another reason takes what was made, but the bell may
+	 * still be in the loop's mailbox and must not be posted twice */
+	pthread_mutex_lock(&r->inlet.lock);
+	r->inlet.rung = false;
+	pthread_mutex_unlock(&r->inlet.lock);
 	recorder_step(r);
 }
 
@@ -51,7 +56,6 @@ void recorder_inlet_take(struct steppe_recorder *r, struct list *ret_items)
 {
 	struct recorder_inlet *in = &r->inlet;
 	pthread_mutex_lock(&in->lock);
-	in->rung = false;
 	struct fragmenter *f = &in->fragmenter;
 	in->held += f->made_bytes;
 	f->made_bytes = 0;

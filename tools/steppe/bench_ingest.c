@@ -177,13 +177,15 @@ static int write_fragment(struct ingest *b, struct stream *s, int64_t now_ns)
 	return steppe_recorder_flush(s->recorder);
 }
 
+/* Counted here: the recorder's own status is as old as its loop's last turn. */
 static bool may_write(struct ingest *b, struct stream *s, int64_t now_ns)
 {
-	struct steppe_recorder_status status = STEPPE_INIT(steppe_recorder_status);
 	if (b->args->rate)
 		return now_ns >= s->next_ns;
-	steppe_recorder_status(s->recorder, &status);
-	return status.memory_bytes + b->fragment_bytes <= b->args->window;
+	pthread_mutex_lock(&b->lock);
+	uint64_t pending = s->pending_count * b->fragment_bytes;
+	pthread_mutex_unlock(&b->lock);
+	return pending == 0 || pending + b->fragment_bytes <= b->args->window;
 }
 
 static int refused(struct ingest *b)
