@@ -129,13 +129,22 @@ static void on_read(struct store_read *req)
 
 void probe_get(struct probe *p, int pool, const char *name, struct probe_object *ret_object)
 {
-	struct asking a = {.read = {.done = on_read,
-				   .want_attrs = true,
-				   .want_body = true,
-				   .len = STORE_OBJECT_MAX}};
-	store_read(p->store, &a.read, pool, name);
-	assert_int_equal(a.answered, 0);
-	probe_wait(p, &a.answered);
+	/* most are small, and the memory for what is asked for is made before the size is known */
+	struct asking a = {.read.len = 1 << 20};
+	for (;;) {
+		size_t len = a.read.len;
+		a = (struct asking){.read = {.done = on_read,
+					    .want_attrs = true,
+					    .want_body = true,
+					    .len = len}};
+		store_read(p->store, &a.read, pool, name);
+		assert_int_equal(a.answered, 0);
+		probe_wait(p, &a.answered);
+		if (a.read.status || a.read.size <= len)
+			break;
+		store_read_release(&a.read);
+		a.read.len = STORE_OBJECT_MAX;
+	}
 	*ret_object =
 		(struct probe_object){.status = a.read.status, .size = a.read.size, .read = a.read};
 }

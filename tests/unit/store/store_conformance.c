@@ -3,10 +3,12 @@
  * must be the same.
  *
  *	store_conformance local      a directory inside $TMPDIR or /dev/shm
- *	store_conformance rados      a replicated data pool    } of the cluster whose configuration
- * STEPPE_TEST_CEPH names; store_conformance ec         an erasure-coded one      } tests/lib/ceph
- * starts one store_conformance KIND SEED  one random sequence again store_conformance KIND full
- * without room: $TMPDIR must be a small file system; of a cluster, quotas are set */
+ *	store_conformance rados      a replicated data pool of a test cluster
+ *	store_conformance ec         an erasure-coded one
+ *	store_conformance KIND SEED  one random sequence again
+ *	store_conformance KIND full  without room: in a small file system, with quotas
+ *
+ * tests/lib/ceph starts a test cluster; STEPPE_TEST_CEPH names its configuration. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
