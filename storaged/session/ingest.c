@@ -104,6 +104,8 @@ static void take(struct ingest *in)
 	keeper_take(in->service->config.keeper, &in->take, in->stream);
 }
 
+static void look_up(struct ingest *in, int64_t max_age_ns);
+
 static void on_camera(struct catalog_get *lookup)
 {
 	struct ingest *in = container_of(lookup, struct ingest, lookup);
@@ -115,10 +117,20 @@ static void on_camera(struct catalog_get *lookup)
 		release(in);
 	else if (!lookup->status)
 		take(in);
+	else if (lookup->status == -ENOENT && lookup->max_age_ns)
+		look_up(in, 0); /* it may have been registered a moment ago, through another loop or
+				   daemon */
 	else if (lookup->status == -ENOENT)
 		ingest_refuse(in, REFUSAL_UNKNOWN_CAMERA, 0);
 	else
 		ingest_refuse(in, refusal_of_error(lookup->status), 0);
+}
+
+static void look_up(struct ingest *in, int64_t max_age_ns)
+{
+	in->operating = true;
+	in->lookup = (struct catalog_get){.done = on_camera, .max_age_ns = max_age_ns};
+	catalog_get(in->service->config.catalog, &in->lookup, in->camera);
 }
 
 static void on_frame(struct request *req, const struct frame *frame)
@@ -253,10 +265,7 @@ static void begin(struct conn *conn, const struct frame *frame, const Steppe__Wi
 		take(in);
 		return;
 	}
-	in->operating = true;
-	in->lookup.done = on_camera;
-	in->lookup.max_age_ns = CAMERA_MAX_AGE_NS;
-	catalog_get(s->config.catalog, &in->lookup, in->camera);
+	look_up(in, CAMERA_MAX_AGE_NS);
 }
 
 void ingest_begin(struct conn *conn, const struct frame *frame)
