@@ -4,7 +4,7 @@
  *once.
  *
  *	HEAD ---> DAYS ---> PARTITIONS ---> INTENTS ---> (done)
- *	  |         ^ only for long windows   ^ only of streams that are not ours
+ *	  |         ^ only for long windows   ^ of ours those alone that are not recovered yet
  *	  +---> (done)  no head; not ours any more
  *
  * For a stream of ours the head only proves that it still is: what is not in the index is in the
@@ -237,7 +237,7 @@ static void after_partitions(struct view_op *op)
 {
 	if (op->partitions.status < 0)
 		fail(op, op->partitions.status);
-	if (ends_early(op) || op->writer) {
+	if (ends_early(op)) {
 		finish(op);
 		return;
 	}
@@ -306,6 +306,12 @@ static int take_open_chunks(struct view_op *op)
 	size_t count = writer_open_chunks(op->writer, chunks);
 	for (size_t i = 0; i < count; i++) {
 		const struct writer_open_chunk *c = &chunks[i];
+		if (!c->table) {
+			/* of an earlier owner, and not recovered yet: read like anybody's intent */
+			op->head.intents[op->head.intent_count++] = (struct head_intent){
+				.chunk = c->id, .day = c->day, .lane = c->lane};
+			continue;
+		}
 		const struct view_open from = {
 			.id = c->id,
 			.lane = c->lane,

@@ -13,6 +13,7 @@
 
 #include "proto/refusal.h"
 #include "storaged/archive/pins.h"
+#include "storaged/archive/reader.h"
 #include "tests/unit/archive/oracle.h"
 
 #define STREAM "gate-7/main"
@@ -298,6 +299,61 @@ static void test_unreadable_chunk_waits(void **state)
 	rig_end(&s.rig);
 }
 
+/* P2 holds from READY on, while the chunks of the last owner are still being read. */
+static void on_view(struct reader_view *req)
+{
+	(void)req;
+}
+
+static bool has_view(void *user)
+{
+	struct reader_view *req = user;
+	return req->view || req->status != 1;
+}
+
+static void on_reader_closed(struct loop_task *task)
+{
+	(void)task;
+}
+
+static void test_readers_see_what_is_not_recovered_yet(void **state)
+{
+	(void)state;
+	struct scene s;
+	begin(&s, &long_chunks, 300);
+	rig_run_s(&s.rig, 6);
+	die_at_rest(&s);
+	/* the recovery's first read does not come back */
+	struct store_model_fault fault = {.fate = STORE_MODEL_STUCK,
+		.reads = true,
+		.prefix = "chk/gate-7/main/0000000000000001",
+		.skip = 1,
+		.times = 1};
+	store_model_plan(s.rig.model, &fault);
+	take_over(&s);
+	rig_run_s(&s.rig, 2);
+	struct writer_open_chunk open[HEAD_INTENTS_MAX];
+	assert_int_equal(writer_open_chunks(recorder_writer(s.recorder), open), 1);
+	assert_null(open[0].table);
+	struct reader *reader = NULL;
+	const struct reader_config config = {
+		.loop = &s.second->loop.loop, .store = s.second->store};
+	assert_int_equal(reader_new(&config, &reader), 0);
+	struct reader_view req = {.done = on_view, .status = 1};
+	const struct wall from = s.recorder->headers[0].capture, to = s.recorder->footage.at;
+	reader_view(reader, &req, STREAM, from, to, recorder_writer(s.recorder));
+	assert_true(sim_run_until(&s.rig.world, has_view, &req, 10 * NS_PER_SECOND));
+	assert_int_equal(req.status, 0);
+	assert_int_equal(req.view->chunk_count, 1);
+	assert_int_equal(req.view->chunks[0].record.fragments, s.recorder->acked);
+	view_free(&req.view);
+	struct loop_task closed = {.run = on_reader_closed};
+	reader_free(&reader, &closed);
+	store_model_release(s.rig.model);
+	rig_run_s(&s.rig, 5);
+	end(&s);
+}
+
 /* --- husks ------------------------------------------------------------------------------------ */
 
 static void test_intent_without_chunk_becomes_a_husk(void **state)
@@ -479,6 +535,7 @@ int main(void)
 		cmocka_unit_test(test_sealed_by_the_last_owner),
 		cmocka_unit_test(test_damaged_seal_is_made_again),
 		cmocka_unit_test(test_unreadable_chunk_waits),
+		cmocka_unit_test(test_readers_see_what_is_not_recovered_yet),
 		cmocka_unit_test(test_intent_without_chunk_becomes_a_husk),
 		cmocka_unit_test(test_named_partitions_are_raised_before_ready),
 		cmocka_unit_test(test_two_daemons_make_one_stream),
