@@ -11,8 +11,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "proto/refusal.h"
-#include "storaged/archive/recover.h"
-#include "storaged/archive/take.h"
+#include "storaged/ownership/keeper_impl.h"
 
 #define STREAMS_DEFAULT 10000u
 #define IDLE_DEFAULT_NS (600 * NS_PER_SECOND)
@@ -20,56 +19,17 @@
 #define BUCKETS_MAX     16384u
 #define KEEPER_SEED     UINT64_C(0x6b656570)
 
-/*	             lost a race, store error: askers are told
- *	TAKING ---------------------------------------------------> freed
- *	  |  ^
- *	  |  | somebody asks meanwhile
- *	  v  |
- *	READY --> YIELDING --------------------------------------> freed
- *	  |  idle, stopping    |
- *	  |                    | askers still hold it
- *	  +--> OVER <----------+  no longer found; freed when the last one releases it
- *	   fenced, dropped */
-enum keep_state { KEEP_TAKING, KEEP_READY, KEEP_YIELDING, KEEP_OVER };
-static const char *const state_names[] = {"taking", "ready", "yielding", "over"};
+static const char *const state_names[] = {"taking", "ready", "yielding", "over", "lent"};
 static const unsigned may[] = {
-	[KEEP_TAKING] = MACHINE_TO(KEEP_READY),
+	[KEEP_TAKING] = MACHINE_TO(KEEP_READY) | MACHINE_TO(KEEP_LENT),
 	[KEEP_READY] = MACHINE_TO(KEEP_YIELDING) | MACHINE_TO(KEEP_OVER),
-	[KEEP_YIELDING] = MACHINE_TO(KEEP_TAKING) | MACHINE_TO(KEEP_OVER),
+	[KEEP_YIELDING] = MACHINE_TO(KEEP_TAKING) | MACHINE_TO(KEEP_OVER) | MACHINE_TO(KEEP_LENT),
 	[KEEP_OVER] = 0,
+	[KEEP_LENT] = MACHINE_TO(KEEP_TAKING),
 };
 static const struct machine_kind kind = {"keep", state_names, may};
 
-/* A stream of ours. */
-struct keep {
-	struct list node; /* of its bucket; OVER: of the keeper's list of those */
-	struct keeper *keeper;
-	char stream[STREAM_NAME_MAX + 1];
-	unsigned state;
-	bool create;       /* an asker wants it made */
-	struct take *take; /* TAKING */
-	struct writer *writer;
-	struct writer_life life;
-	struct list askers; /* wait for the take */
-	unsigned held;
-	struct loop_timer idle;
-};
-
-struct keeper {
-	struct writer_config config;
-	struct recover_gate gate;
-	char owner[ATTR_OWNER_MAX + 1];
-	uint32_t streams_max, count;
-	int64_t idle_yield_ns;
-	bool stopping;
-	uint32_t bucket_count;
-	struct list *buckets;
-	struct list over;
-	struct loop_timer deadline;
-	struct loop_task *stopped;
-};
-
-static void move(struct keep *keep, enum keep_state to)
+void keep_move(struct keep *keep, enum keep_state to)
 {
 	machine_move(&kind, &keep->state, to, &keep->keeper->config.trace, keep->stream);
 }
@@ -81,7 +41,7 @@ static struct list *bucket_of(struct keeper *k, const char *stream)
 	return &k->buckets[hash64(KEEPER_SEED, stream, strlen(stream)) & (k->bucket_count - 1)];
 }
 
-static struct keep *find(struct keeper *k, const char *stream)
+struct keep *keep_find(struct keeper *k, const char *stream)
 {
 	struct list *bucket = bucket_of(k, stream);
 	list_each (node, bucket) {
@@ -101,7 +61,7 @@ static void end_stop(struct keeper *k)
 	free(k);
 }
 
-static void keep_free(struct keep *keep)
+void keep_free(struct keep *keep)
 {
 	struct keeper *k = keep->keeper;
 	CHECK(list_empty(&keep->askers) && !keep->held);
@@ -141,7 +101,7 @@ static void grant(struct keep *keep, struct keeper_take *req)
 
 /* Those who did not ask for the stream to be made get -ENOENT when it does not exist; the others
  * wait on. */
-static void refuse_askers(struct keep *keep, int status)
+void keep_refuse_askers(struct keep *keep, int status)
 {
 	list_each_safe (node, &keep->askers) {
 		struct keeper_take *req = list_entry(node, struct keeper_take, node);
@@ -153,8 +113,6 @@ static void refuse_askers(struct keep *keep, int status)
 }
 
 /* --- taking ----------------------------------------------------------------------------------- */
-
-static void start_take(struct keep *keep);
 
 static void on_idle(struct loop_timer *timer);
 
@@ -176,20 +134,26 @@ static void on_taken(struct take *take)
 		if (status != -ENOENT)
 			log_warn("stream not taken stream=%s refusal=%s", keep->stream,
 				refusal_word(-status));
-		refuse_askers(keep, status);
-		if (list_empty(&keep->askers))
+		keep_refuse_askers(keep, status);
+		if (keep->keeper->stopping)
+			keep_refuse_lend(keep, -REFUSAL_STOPPING);
+		if (keep->lend)
+			keep_lend(keep);
+		else if (list_empty(&keep->askers))
 			keep_free(keep);
 		else
-			start_take(keep);
+			keep_start_take(keep);
 		return;
 	}
-	move(keep, KEEP_READY);
+	keep_move(keep, KEEP_READY);
 	log_info("stream taken stream=%s epoch=%" PRIu64, keep->stream, writer_epoch(keep->writer));
 	for (struct list *node; (node = list_pop(&keep->askers));)
 		grant(keep, list_entry(node, struct keeper_take, node));
 	if (keep->keeper->stopping) {
-		move(keep, KEEP_YIELDING);
+		keep_move(keep, KEEP_YIELDING);
 		writer_finish(keep->writer, true, REFUSAL_STOPPING);
+	} else if (keep->lend) {
+		keep_yield_to_lend(keep);
 	} else if (!keep->held) {
 		arm_idle(keep);
 	}
@@ -203,12 +167,13 @@ static bool wants_create(const struct keep *keep)
 	return false;
 }
 
-static void start_take(struct keep *keep)
+void keep_start_take(struct keep *keep)
 {
 	struct keeper *k = keep->keeper;
 	keep->take = calloc(1, sizeof(*keep->take));
 	if (!keep->take) {
-		refuse_askers(keep, -REFUSAL_OVERLOAD);
+		keep_refuse_askers(keep, -REFUSAL_OVERLOAD);
+		keep_refuse_lend(keep, -REFUSAL_OVERLOAD);
 		keep_free(keep);
 		return;
 	}
@@ -226,23 +191,33 @@ static void on_ended(struct writer_life *life, int status)
 		log_warn("stream lost to another daemon stream=%s", keep->stream);
 	else if (status)
 		log_warn("stream given up stream=%s err=\"%s\"", keep->stream, err_text(status));
+	if (k->stopping)
+		keep_refuse_lend(keep, -REFUSAL_STOPPING);
+	else if (status)
+		keep_refuse_lend(keep, status == ERR_FENCED ? -REFUSAL_NOT_OWNER : -REFUSAL_STORE);
 	if (keep->held) {
 		/* its askers learn of it from their sessions and watches; whoever asks now gets a
 		 * new tenure */
-		move(keep, KEEP_OVER);
-		refuse_askers(keep, -REFUSAL_TAKING_OVER);
+		keep_move(keep, KEEP_OVER);
+		keep_refuse_askers(keep, -REFUSAL_TAKING_OVER);
 		list_remove(&keep->node);
 		list_append(&k->over, &keep->node);
+		if (keep->lend)
+			keep_lend_anew(keep);
 		return;
 	}
 	writer_free(&keep->writer);
+	if (keep->lend) {
+		keep_lend(keep);
+		return;
+	}
 	if (list_empty(&keep->askers) || k->stopping) {
-		refuse_askers(keep, -REFUSAL_STOPPING);
+		keep_refuse_askers(keep, -REFUSAL_STOPPING);
 		keep_free(keep);
 		return;
 	}
-	move(keep, KEEP_TAKING);
-	start_take(keep);
+	keep_move(keep, KEEP_TAKING);
+	keep_start_take(keep);
 }
 
 static void on_idle(struct loop_timer *timer)
@@ -252,11 +227,11 @@ static void on_idle(struct loop_timer *timer)
 		arm_idle(keep);
 		return;
 	}
-	move(keep, KEEP_YIELDING);
+	keep_move(keep, KEEP_YIELDING);
 	writer_finish(keep->writer, false, REFUSAL_STOPPING);
 }
 
-static struct keep *keep_new(struct keeper *k, const char *stream)
+struct keep *keep_new(struct keeper *k, const char *stream)
 {
 	struct keep *keep = calloc(1, sizeof(*keep));
 	if (!keep)
@@ -280,7 +255,7 @@ void keeper_take(struct keeper *k, struct keeper_take *req, const char *stream)
 		answer(k, req, -REFUSAL_STOPPING);
 		return;
 	}
-	struct keep *keep = find(k, stream);
+	struct keep *keep = keep_find(k, stream);
 	if (keep && keep->state == KEEP_READY) {
 		grant(keep, req);
 		return;
@@ -299,7 +274,7 @@ void keeper_take(struct keeper *k, struct keeper_take *req, const char *stream)
 		return;
 	}
 	list_append(&keep->askers, &req->node);
-	start_take(keep);
+	keep_start_take(keep);
 }
 
 void keeper_release(struct keeper_take *req)
@@ -316,26 +291,11 @@ void keeper_release(struct keeper_take *req)
 		arm_idle(keep);
 }
 
-int keeper_let_go(struct keeper *k, const char *stream)
-{
-	struct keep *keep = find(k, stream);
-	if (!keep)
-		return 0;
-	if (keep->state == KEEP_YIELDING && list_empty(&keep->askers))
-		return -EAGAIN;
-	if (keep->state != KEEP_READY || keep->held)
-		return -EBUSY;
-	loop_timer_stop(&keep->idle);
-	move(keep, KEEP_YIELDING);
-	writer_finish(keep->writer, true, REFUSAL_STOPPING);
-	return -EAGAIN;
-}
-
 /* --- looking ---------------------------------------------------------------------------------- */
 
 struct writer *keeper_find(struct keeper *k, const char *stream)
 {
-	struct keep *keep = find(k, stream);
+	struct keep *keep = keep_find(k, stream);
 	return keep && keep->state == KEEP_READY ? keep->writer : NULL;
 }
 
@@ -390,7 +350,7 @@ static void stop_keep(struct keep *keep)
 	if (keep->state == KEEP_TAKING) {
 		take_cancel(keep->take, REFUSAL_STOPPING);
 	} else if (keep->state == KEEP_READY) {
-		move(keep, KEEP_YIELDING);
+		keep_move(keep, KEEP_YIELDING);
 		writer_finish(keep->writer, true, REFUSAL_STOPPING);
 	}
 }

@@ -42,9 +42,20 @@ void keeper_take(struct keeper *k, struct keeper_take *req, const char *stream);
  * answer NOT_OWNER or STOPPING. */
 void keeper_release(struct keeper_take *req);
 
-/* Gives a stream up before its time, so that something else may own it (a rebuild of its index). 0: it is not ours; -EAGAIN: it is being
- * given up, ask again soon; -EBUSY: somebody records or follows it, or it is being taken. */
-int keeper_let_go(struct keeper *k, const char *stream);
+/* A stream let go of for somebody who must own it himself: a rebuild of its index. Embedded by the asker. */
+struct keeper_lend {
+	void (*done)(struct keeper_lend *req);
+	int status;            /* 0: nobody here touches the stream until keeper_return; or a refusal as a negative: -(REFUSAL_CONFLICT) (lent
+	                        * already), -(REFUSAL_NOT_OWNER) (another daemon took it), -(REFUSAL_STREAMS), -(REFUSAL_OVERLOAD), -(REFUSAL_STOPPING) */
+	/* private */
+	struct keeper *keeper;
+	struct keep *keep;
+	struct loop_task task;
+};
+/* Batches finish, chunks are sealed and indexed, the stream is yielded; sessions get progress(TAKING_OVER). Who asks for it meanwhile waits. */
+void keeper_lend(struct keeper *k, struct keeper_lend *req, const char *stream);
+/* The asker (whose done() saw status 0) is through with it: it is taken again for whoever waits. */
+void keeper_return(struct keeper_lend *req);
 
 /* The writer of a stream that is owned and READY now, or NULL; not held: valid until the loop turns. */
 struct writer *keeper_find(struct keeper *k, const char *stream);

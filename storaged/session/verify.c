@@ -4,7 +4,7 @@
  *
  *	        +--> CHECKING ---------------------------------> answered
  *	begun --+
- *	        +--> FREEING --not ours any more--> REBUILDING --> answered */
+ *	        +--> BORROWING --the keeper lets go--> REBUILDING --> answered, and given back */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,11 +15,9 @@
 #include "storaged/archive/rebuild.h"
 #include "storaged/session/machines.h"
 
-#define FINDINGS_MAX  10000 /* told one by one; of more only the count */
-#define FREEING_NS    (50 * NS_PER_MS)
-#define FREEING_TRIES 600
+#define FINDINGS_MAX 10000 /* told one by one; of more only the count */
 
-enum verify_state { VERIFY_CHECKING, VERIFY_FREEING, VERIFY_REBUILDING };
+enum verify_state { VERIFY_CHECKING, VERIFY_BORROWING, VERIFY_REBUILDING };
 
 struct verify {
 	struct request request;
@@ -31,13 +29,15 @@ struct verify {
 		struct fsck fsck;
 		struct rebuild rebuild;
 	} work;
-	struct loop_timer timer;
-	unsigned tries, told;
+	struct keeper_lend lend; /* REBUILDING: the stream is ours until it is returned */
+	bool gone;               /* BORROWING: nobody waits for the answer any more */
+	unsigned told;
 };
 
 static void finish(struct verify *v)
 {
-	loop_timer_stop(&v->timer);
+	if (v->state == VERIFY_REBUILDING)
+		keeper_return(&v->lend);
 	request_detach(&v->request);
 	free(v);
 }
@@ -122,7 +122,6 @@ static void on_rebuilt(struct rebuild *r)
 
 static void rebuild(struct verify *v)
 {
-	v->state = VERIFY_REBUILDING;
 	v->work.rebuild = (struct rebuild){
 		.loop = v->service->config.loop,
 		.store = v->service->config.store,
@@ -134,25 +133,29 @@ static void rebuild(struct verify *v)
 	rebuild_start(&v->work.rebuild);
 }
 
-static void free_stream(struct verify *v)
+/* Whoever records the stream is told that it is being taken, keeps what is not durable, and goes on
+ * when the rebuild is through. */
+static void on_lent(struct keeper_lend *lend)
 {
-	int rc = keeper_let_go(v->service->config.keeper, v->stream);
-	if (!rc) {
-		rebuild(v);
+	struct verify *v = container_of(lend, struct verify, lend);
+	if (lend->status) {
+		if (!v->gone)
+			request_refuse(&v->request, -lend->status, 0, NULL);
+		finish(v);
 		return;
 	}
-	bool waits = rc == -EAGAIN && v->tries++ < FREEING_TRIES &&
-		     !loop_timer_start(v->service->config.loop, &v->timer, FREEING_NS);
-	if (waits)
-		return;
-	request_refuse(&v->request, REFUSAL_BUSY, 0,
-		"%s is being recorded or followed: stop that, then rebuild", v->stream);
-	finish(v);
+	v->state = VERIFY_REBUILDING;
+	if (v->gone)
+		finish(v);
+	else
+		rebuild(v);
 }
 
-static void on_timer(struct loop_timer *timer)
+static void borrow(struct verify *v)
 {
-	free_stream(container_of(timer, struct verify, timer));
+	v->state = VERIFY_BORROWING;
+	v->lend = (struct keeper_lend){.done = on_lent};
+	keeper_lend(v->service->config.keeper, &v->lend, v->stream);
 }
 
 /* --- asking
@@ -173,7 +176,7 @@ static void on_gone(struct request *req)
 	else if (v->state == VERIFY_REBUILDING)
 		rebuild_stop(&v->work.rebuild);
 	else
-		finish(v);
+		v->gone = true; /* the keeper answers in any case */
 }
 
 static const struct request_ops verify_ops = {.frame = on_frame, .gone = on_gone};
@@ -197,16 +200,13 @@ static void begin(struct conn *conn, uint32_t stream, const Steppe__Wire__Fsck *
 	audit(conn, ask->rebuild_index ? "rebuild-index" : "fsck", "stream=%s level=%u",
 		ask->stream, ask->level);
 	v->service = conn->service;
-	v->timer.fire = on_timer;
 	memcpy(v->stream, ask->stream, strlen(ask->stream) + 1);
 	snprintf(v->owner, sizeof(v->owner), "%s:%016llx", v->service->config.node,
 		(unsigned long long)loop_random(v->service->config.loop));
-	if (ask->rebuild_index) {
-		v->state = VERIFY_FREEING;
-		free_stream(v);
-	} else {
+	if (ask->rebuild_index)
+		borrow(v);
+	else
 		check(v, ask->level);
-	}
 }
 
 void verify_begin(struct conn *conn, const struct frame *frame)

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the keeper share. */
+#pragma once
+
+#include "storaged/archive/recover.h"
+#include "storaged/archive/take.h"
+#include "storaged/ownership/keeper.h"
+
+/*	             lost a race, store error: askers are told
+ *	TAKING ---------------------------------------------------> freed
+ *	  |  ^
+ *	  |  | somebody asks meanwhile
+ *	  v  |
+ *	READY --> YIELDING --------------------------------------> freed
+ *	  |  idle, stopping    |
+ *	  |                    | askers still hold it
+ *	  +--> OVER <----------+  no longer found; freed when the last one releases it
+ *	   fenced, dropped
+ *
+ *	TAKING, YIELDING --> LENT --> TAKING, freed      a rebuild owns it; what asks meanwhile waits */
+enum keep_state { KEEP_TAKING, KEEP_READY, KEEP_YIELDING, KEEP_OVER, KEEP_LENT };
+
+/* A stream of ours. */
+struct keep {
+	struct list node; /* of its bucket; OVER: of the keeper's list of those */
+	struct keeper *keeper;
+	char stream[STREAM_NAME_MAX + 1];
+	unsigned state;
+	bool create;       /* an asker wants it made */
+	struct take *take; /* TAKING */
+	struct writer *writer;
+	struct writer_life life;
+	struct list askers; /* wait for the take */
+	unsigned held;
+	struct keeper_lend *lend; /* whom it is lent to, or waits to be */
+	struct loop_timer idle;
+};
+
+struct keeper {
+	struct writer_config config;
+	struct recover_gate gate;
+	char owner[ATTR_OWNER_MAX + 1];
+	uint32_t streams_max, count;
+	int64_t idle_yield_ns;
+	bool stopping;
+	uint32_t bucket_count;
+	struct list *buckets;
+	struct list over;
+	struct loop_timer deadline;
+	struct loop_task *stopped;
+};
+
+/* --- keeper.c --- */
+void keep_move(struct keep *keep, enum keep_state to);
+struct keep *keep_find(struct keeper *k, const char *stream);
+/* A stream that nobody has yet, TAKING; NULL when memory is short. */
+struct keep *keep_new(struct keeper *k, const char *stream);
+/* Nobody asks for it or holds it any more. May be the end of a keeper that stops. */
+void keep_free(struct keep *keep);
+void keep_start_take(struct keep *keep);
+void keep_refuse_askers(struct keep *keep, int status);
+
+/* --- keeper_lend.c --- */
+/* The stream is nobody's here: it goes to who waits for it. */
+void keep_lend(struct keep *keep);
+/* The same, while others hold the writer that has ended. */
+void keep_lend_anew(struct keep *keep);
+/* Who waits for it, if anybody, does not get it. */
+void keep_refuse_lend(struct keep *keep, int status);
+/* READY: lets go of the stream for who waits for it. */
+void keep_yield_to_lend(struct keep *keep);
