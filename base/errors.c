@@ -38,6 +38,7 @@ const char *err_text(int code)
 		return "tls failure";
 	default:
 		/* strerrordesc_np is thread-safe and untranslated, which log readers rely on */
-		return code < 0 && strerrordesc_np(-code) ? strerrordesc_np(-code) : "unknown error";
+		return code < 0 && strerrordesc_np(-code) ? strerrordesc_np(-code)
+							  : "unknown error";
 	}
 }

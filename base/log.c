@@ -39,8 +39,8 @@ void log_line(enum log_level level, const char *format, ...)
 	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &utc);
 	size_t len = strftime(line, sizeof(line), "%Y-%m-%dT%H:%M:%S", &utc);
-	len += (size_t)snprintf(line + len, sizeof(line) - len, ".%03ldZ %s ", now.tv_nsec / 1000000,
-		names[level]);
+	len += (size_t)snprintf(
+		line + len, sizeof(line) - len, ".%03ldZ %s ", now.tv_nsec / 1000000, names[level]);
 	va_list args;
 	va_start(args, format);
 	int n = vsnprintf(line + len, sizeof(line) - len - 1, format, args);
@@ -49,12 +49,14 @@ void log_line(enum log_level level, const char *format, ...)
 		return;
 	size_t room = sizeof(line) - len - 2;
 	len += (size_t)n < room ? (size_t)n : room;
-	/* a line is a line: what came from outside cannot forge another one */
+	/* a line is a line: what came from outside cannot forge another one, nor steer a terminal
+	 */
 	for (size_t i = 0; i < len; i++)
-		if (line[i] == '\n' || line[i] == '\r')
+		if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
 			line[i] = ' ';
 	line[len++] = '\n';
-	/* one write a line keeps lines of several threads apart; a log that cannot be written must not stop recording */
+	/* one write a line keeps lines of several threads apart; a log that cannot be written must
+	 * not stop recording */
 	ssize_t written = write(STDERR_FILENO, line, len);
 	(void)written;
 }

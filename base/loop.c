@@ -76,7 +76,10 @@ int loop_timer_start(struct loop *loop, struct loop_timer *timer, int64_t delay_
 		loop->heap_size = size;
 	}
 	timer->loop = loop;
-	timer->deadline = mono_add_ns(loop_now(loop), delay_ns > 0 ? delay_ns : 0);
+	struct mono now = loop_now(loop);
+	if (delay_ns > INT64_MAX - now.ns)
+		delay_ns = INT64_MAX - now.ns; /* for ever */
+	timer->deadline = mono_add_ns(now, delay_ns > 0 ? delay_ns : 0);
 	timer->order = loop->order++;
 	sift_up(loop, loop->heap_len++, timer);
 	if (timer->heap_index == 1)

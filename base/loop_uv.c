@@ -12,7 +12,8 @@ static struct loop_uv *self(struct loop *loop)
 static struct mono now(struct loop *loop)
 {
 	(void)loop;
-	/* boottime counts suspension: an operation decided before a suspend must be seen as old after it */
+	/* boottime counts suspension: an operation decided before a suspend must be seen as old
+	 * after it */
 	struct timespec t;
 	clock_gettime(CLOCK_BOOTTIME, &t);
 	return (struct mono){t.tv_sec * NS_PER_SECOND + t.tv_nsec};
@@ -56,14 +57,18 @@ static void on_idle(uv_idle_t *idle)
 static void rearm(struct loop *loop)
 {
 	struct loop_uv *l = self(loop);
-	if (list_empty(&loop->ready))
-		uv_idle_stop(&l->idle);
-	else
+	/* with tasks ready the next turn comes at once, looks at the timers, and plans what comes
+	 * after it */
+	if (!list_empty(&loop->ready)) {
 		uv_idle_start(&l->idle, on_idle);
+		return;
+	}
+	uv_idle_stop(&l->idle);
 	struct mono deadline;
 	if (loop_next_deadline(loop, &deadline)) {
 		int64_t wait_ns = deadline.ns - now(loop).ns;
-		uint64_t wait_ms = wait_ns > 0 ? (uint64_t)((wait_ns + NS_PER_MS - 1) / NS_PER_MS) : 0;
+		uint64_t wait_ms =
+			wait_ns > 0 ? (uint64_t)((wait_ns + NS_PER_MS - 1) / NS_PER_MS) : 0;
 		uv_update_time(&l->uv);
 		uv_timer_start(&l->timer, on_timer, wait_ms, 0);
 	} else {

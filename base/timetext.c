@@ -67,22 +67,27 @@ static int parse_rfc3339(const char *p, struct wall *ret_wall)
 {
 	struct tm tm = {.tm_isdst = -1};
 	int year = digits(&p, 4);
-	bool ok = year >= 1970 && take(&p, "-") && (tm.tm_mon = digits(&p, 2) - 1) >= 0 && take(&p, "-") &&
-		(tm.tm_mday = digits(&p, 2)) > 0;
+	bool ok = year >= 1970 && take(&p, "-") && (tm.tm_mon = digits(&p, 2) - 1) >= 0 &&
+		  take(&p, "-") && (tm.tm_mday = digits(&p, 2)) > 0;
 	if (!ok || tm.tm_mon > 11 || tm.tm_mday > 31)
 		return -EINVAL;
 	tm.tm_year = year - 1900;
 	int64_t fraction = 0;
 	if (take(&p, "Tt ")) {
-		ok = (tm.tm_hour = digits(&p, 2)) >= 0 && take(&p, ":") && (tm.tm_min = digits(&p, 2)) >= 0;
+		ok = (tm.tm_hour = digits(&p, 2)) >= 0 && take(&p, ":") &&
+		     (tm.tm_min = digits(&p, 2)) >= 0;
 		if (ok && take(&p, ":"))
 			ok = (tm.tm_sec = digits(&p, 2)) >= 0;
 		if (!ok || tm.tm_hour > 23 || tm.tm_min > 59 || tm.tm_sec > 60)
 			return -EINVAL;
-		if (take(&p, ".,"))
+		if (take(&p, ".,")) {
+			if (*p < '0' || *p > '9')
+				return -EINVAL;
 			fraction = fraction_us(&p);
+		}
 	}
 	int day_asked = tm.tm_mday;
+	bool leap_second = tm.tm_sec == 60; /* rightly the first one of the next day */
 	time_t seconds;
 	if (*p == 0) {
 		seconds = mktime(&tm);
@@ -101,7 +106,7 @@ static int parse_rfc3339(const char *p, struct wall *ret_wall)
 		seconds -= sign * (hours * 3600 + minutes * 60);
 	}
 	/* the library turns 31 April into 1 May; a person who typed it should hear so */
-	if (tm.tm_mday != day_asked && tm.tm_sec != 60)
+	if (tm.tm_mday != day_asked && !leap_second)
 		return -EINVAL;
 	struct wall t = {(int64_t)seconds * US_PER_SECOND + fraction};
 	if (!wall_is_valid(t))
@@ -126,7 +131,8 @@ int timetext_parse(const char *text, struct wall now, struct wall *ret_wall)
 		char *end;
 		errno = 0;
 		t.us = strtoll(text + 1, &end, 10);
-		if (errno || end == text + 1 || *end)
+		/* the library would take blanks and signs as well */
+		if (errno || text[1] < '0' || text[1] > '9' || *end)
 			return -EINVAL;
 	} else {
 		return parse_rfc3339(text, ret_wall);
@@ -157,6 +163,6 @@ void timetext_format(struct wall t, bool utc, char text[TIMETEXT_MAX])
 	}
 	long offset = tm.tm_gmtoff / 60;
 	long magnitude = offset < 0 ? -offset : offset;
-	snprintf(text + len, TIMETEXT_MAX - len, "%c%02ld:%02ld", offset < 0 ? '-' : '+', magnitude / 60 % 100,
-		magnitude % 60);
+	snprintf(text + len, TIMETEXT_MAX - len, "%c%02ld:%02ld", offset < 0 ? '-' : '+',
+		magnitude / 60 % 100, magnitude % 60);
 }
