@@ -219,6 +219,13 @@ static void intents_step(struct view_op *op)
 static int choose_days(struct view_op *op, const struct index_days *known)
 {
 	int32_t first = first_day(op), last = last_day(op);
+	if (!known && last - first >= DAYS_UNKNOWN_MAX) {
+		int32_t tomorrow = wall_day(loop_wall(op->reader->loop)) + 1;
+		last = last < tomorrow ? last : tomorrow;
+		first = last - first >= DAYS_UNKNOWN_MAX ? last - DAYS_UNKNOWN_MAX + 1 : first;
+		if (last < first)
+			last = first;
+	}
 	size_t room = known ? known->count : (size_t)(last - first) + 1;
 	int32_t *days = malloc((room + 1) * sizeof(*days));
 	struct partitions *p = &op->partitions;
@@ -268,16 +275,16 @@ static void on_days(struct reader_days *req)
 {
 	struct view_op *op = container_of(req, struct view_op, days_req);
 	bool known = req->status == 0;
-	/* A days object that is missing or damaged can be done without, but not for a century. */
-	bool lost = req->status == -ENOENT || req->status == ERR_CHECKSUM ||
-		    req->status == ERR_FORMAT || req->status == ERR_TRUNCATED;
-	if (!known && !lost)
+	struct index_days days = req->days; /* op, with the request, may end below */
+	bool lost = req->status == ERR_CHECKSUM || req->status == ERR_FORMAT ||
+		    req->status == ERR_TRUNCATED;
+	/* A days object that is damaged can be done without, but not for a century; of one that is
+	 * not there the last DAYS_UNKNOWN_MAX days are tried, since it comes before the first
+	 * partition unless it was lost. */
+	if (!known && !lost && req->status != -ENOENT)
 		fail(op, req->status);
-	else if (!known && last_day(op) - first_day(op) >= DAYS_UNKNOWN_MAX)
-		fail(op, req->status == -ENOENT ? ERR_LIMIT : ERR_DAMAGED);
-	/* The request lies in the operation, which may end here. */
-	struct index_days days = req->days;
-	req->days = (struct index_days){0};
+	else if (lost && last_day(op) - first_day(op) >= DAYS_UNKNOWN_MAX)
+		fail(op, ERR_DAMAGED);
 	if (ends_early(op))
 		finish(op);
 	else

@@ -9,7 +9,7 @@
 #include "storaged/metrics.h"
 #include "storaged/session/owned_view.h"
 
-#define SPANS_MAX 50000 /* an answer's; more would not fit a frame's meta part */
+#define SPANS_MAX 25000 /* of an answer: a frame's meta part has 1 MiB, a span up to 40 bytes */
 
 struct looking {
 	struct request request;

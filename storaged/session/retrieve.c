@@ -8,6 +8,8 @@
 #include "base/errors.h"
 #include "storaged/metrics.h"
 
+#define FEW_DAYS 3 /* a window of more asks first which there are */
+
 static struct retrieve *of_request(struct request *req)
 {
 	return container_of(req, struct retrieve, request);
@@ -31,6 +33,7 @@ static void release(struct retrieve *r)
 		return;
 	drop_group(r);
 	view_free(&r->view);
+	index_days_fini(&r->days);
 	buf_unref(&r->init);
 	free(r);
 }
@@ -73,20 +76,47 @@ void retrieve_finish(struct retrieve *r, int refusal)
  * ------------------------------------------------------------------------------------------------------------------
  */
 
-/* Sets the slice that begins (forward) or ends (backward) at `edge`: to the next midnight UTC,
- * inside the window. */
+/* Whether a day has an index; *ret_next: the next listed day after it, *ret_previous: the one
+ * before (INT32_MAX, INT32_MIN: none). Without a list every day may have one. */
+static bool is_listed(
+	const struct retrieve *r, int32_t day, int32_t *ret_next, int32_t *ret_previous)
+{
+	size_t low = 0, high = r->days.count;
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+		if (r->days.days[middle].day < day)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	bool listed = low < r->days.count && r->days.days[low].day == day;
+	*ret_previous = low ? r->days.days[low - 1].day : INT32_MIN;
+	low += listed;
+	*ret_next = low < r->days.count ? r->days.days[low].day : INT32_MAX;
+	return listed || !r->has_days;
+}
+
+static int64_t midnight_us(int32_t day)
+{
+	return day == INT32_MIN ? INT64_MIN : day == INT32_MAX ? INT64_MAX : day * US_PER_DAY;
+}
+
+/* Sets the slice that begins (forward) or ends (backward) at `edge`, inside the window. */
 static void set_slice(struct retrieve *r, int64_t edge_us)
 {
 	struct plan_window *w = &r->window;
+	int32_t day = wall_day((struct wall){w->backward ? edge_us - 1 : edge_us}), next, previous;
+	bool listed = is_listed(r, day, &next, &previous);
 	if (w->backward) {
-		int64_t midnight_us = (edge_us - 1) / US_PER_DAY * US_PER_DAY;
+		int64_t from_us =
+			listed ? midnight_us(day)
+			       : midnight_us(previous == INT32_MIN ? previous : previous + 1);
 		w->slice_to.us = edge_us;
-		w->slice_from.us = midnight_us > w->from.us ? midnight_us : w->from.us;
+		w->slice_from.us = from_us > w->from.us ? from_us : w->from.us;
 	} else {
-		int64_t midnight_us = (edge_us / US_PER_DAY + 1) * US_PER_DAY;
+		int64_t to_us = midnight_us(listed ? day + 1 : next);
 		w->slice_from.us = edge_us;
-		/* the last slice of a fetch that follows has no end */
-		w->slice_to.us = midnight_us < w->to.us ? midnight_us : w->to.us;
+		w->slice_to.us = to_us < w->to.us ? to_us : w->to.us;
 	}
 	w->first_slice = w->slice_from.us == w->from.us;
 }
@@ -95,10 +125,6 @@ static bool next_slice(struct retrieve *r)
 {
 	const struct plan_window *w = &r->window;
 	if (w->backward ? w->slice_from.us <= w->from.us : w->slice_to.us >= w->to.us)
-		return false;
-	/* nothing can have been recorded past now and a day: a window without an end need not be
-	 * walked to the year 9999 */
-	if (!w->backward && w->slice_to.us > loop_wall(r->service->config.loop).us + US_PER_DAY)
 		return false;
 	set_slice(r, w->backward ? w->slice_from.us : w->slice_to.us);
 	r->reviewed = false;
@@ -136,6 +162,35 @@ void retrieve_view(struct retrieve *r)
 	r->operations++;
 	r->view_request.done = on_view;
 	owned_view(r->service, &r->view_request, r->stream, from, to);
+}
+
+static void on_days(struct reader_days *request)
+{
+	struct retrieve *r = container_of(request, struct retrieve, days_request);
+	if (!request->status)
+		r->days = request->days;
+	if (retrieve_operation_ended(r))
+		return;
+	if (request->status && request->status != -ENOENT) {
+		retrieve_finish(r, refusal_of_error(request->status));
+		return;
+	}
+	/* a stream without the list has no index yet: it is written before a day's first record */
+	r->has_days = true;
+	retrieve_start(r);
+}
+
+void retrieve_start(struct retrieve *r)
+{
+	const struct plan_window *w = &r->window;
+	if (!r->has_days && w->to.us - w->from.us > FEW_DAYS * US_PER_DAY) {
+		r->operations++;
+		r->days_request = (struct reader_days){.done = on_days};
+		reader_days(r->service->config.reader, &r->days_request, r->stream);
+		return;
+	}
+	set_slice(r, w->backward ? w->to.us : w->from.us);
+	retrieve_view(r);
 }
 
 /* --- groups of chunks
@@ -329,7 +384,6 @@ static void begin(struct conn *conn, const struct frame *frame, const Steppe__Wi
 	};
 	r->follow = fetch->follow;
 	r->credit = fetch->credit;
-	set_slice(r, fetch->backward ? to_us : fetch->from_us);
 	char purpose[AUDIT_TEXT], case_id[AUDIT_TEXT];
 	audit(conn, "fetch",
 		"stream=%s from_us=%lld to_us=%lld follow=%d sync_only=%d purpose=%s case=%s",
@@ -339,7 +393,7 @@ static void begin(struct conn *conn, const struct frame *frame, const Steppe__Wi
 	if (r->follow)
 		tail_begin(r);
 	else
-		retrieve_view(r);
+		retrieve_start(r);
 }
 
 void retrieve_begin(struct conn *conn, const struct frame *frame)

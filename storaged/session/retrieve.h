@@ -8,9 +8,10 @@
  *	      ^                                          |
  *	      +-- more is durable -- WAITING <-- follow -+--> ended
  *
- * A window is walked in slices of a day, a slice in groups of chunks that overlap in time, a group
- *by its plan. Memory is a day's records, a group's tables and two reads, whatever the window's
- *length. */
+ * A window is walked in slices: a day of which there is an index, or what lies between two such
+ *days (where at most an open chunk can be). Which days there are is read once, for windows of more
+ *than a few. A slice is walked in groups of chunks that overlap in time, a group by its plan.
+ *Memory is a day's records, a group's tables and two reads, whatever the window's length. */
 #pragma once
 
 #include "storaged/session/fetch_plan.h"
@@ -53,6 +54,9 @@ struct retrieve {
 	bool follow;
 	struct plan_cursor cursor;
 
+	struct reader_days days_request;
+	struct index_days days; /* long windows: which there are */
+	bool has_days;
 	struct owned_view view_request;
 	struct view *view;
 	size_t next_chunk; /* forward: first not in a group yet; backward: one past it */
@@ -74,6 +78,8 @@ struct retrieve {
 	bool at_edge; /* everything visible was sent once */
 };
 
+/* Begins to walk the window, once it is known which days there are. */
+void retrieve_start(struct retrieve *r);
 /* Looks at the slice again from the cursor. */
 void retrieve_view(struct retrieve *r);
 /* Ends with FETCH_END (code 0) or with the refusal. */

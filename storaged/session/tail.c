@@ -37,7 +37,7 @@ static void on_taken(struct keeper_take *take)
 	r->watching = true;
 	r->watch = (struct writer_watch){.changed = on_changed, .gone = on_writer_gone};
 	writer_watch_start(take->writer, &r->watch);
-	retrieve_view(r);
+	retrieve_start(r);
 }
 
 void tail_begin(struct retrieve *r)
