@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "base/errors.h"
-#include "base/hash.h"
 #include "storaged/archive/rules.h"
 
 /*	            +-- refused --------------------------------+

@@ -13,7 +13,7 @@
 
 struct head_session {
 	uint64_t session;
-	uint64_t last_seq;      /* durable in a sealed and indexed chunk */
+	uint64_t last_seq;      /* everything up to it is durable; chunks of intents may hold more */
 	struct wall last_append; /* for eviction: never sooner than T_safe after it, unless closed */
 	bool closed;
 };

@@ -94,9 +94,3 @@ void openchunk_indexed(struct openchunk *c);
 void openchunk_stop(struct openchunk *c);
 bool openchunk_busy(const struct openchunk *c);
 size_t openchunk_memory(const struct openchunk *c);
-
-/* Where a chunk of an earlier owner may still be. */
-static inline bool openchunk_is_listed(const struct openchunk *c)
-{
-	return c->state != OPENCHUNK_INDEXED;
-}

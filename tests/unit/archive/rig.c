@@ -289,7 +289,6 @@ static void on_progress(struct writer_session *s, int failed)
 		return;
 	}
 	r->refused = failed;
-	r->closed_by_writer = true;
 	c->open = false;
 	close_connection(c, false);
 	reconnect_later(r);

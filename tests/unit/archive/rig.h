@@ -49,7 +49,6 @@ struct recorder {
 	bool create;
 	bool stubborn; /* reconnects though it makes nothing any more */
 	bool share;    /* hand bodies over shared, so that moofs must be copied */
-	bool closed_by_writer;
 	unsigned idle_s;       /* makes nothing for so long */
 	int refused;           /* the last refusal met */
 	struct rig_node *home; /* where it connects to */
