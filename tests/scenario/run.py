@@ -19,7 +19,7 @@ import world as w  # noqa: E402
 def scenarios(names):
     for module in sorted(HERE.glob("s_*.py")):
         loaded = importlib.import_module(module.stem)
-        for name, function in vars(loaded).items():
+        for name, function in list(vars(loaded).items()):
             if name.startswith("test_") and callable(function):
                 label = f"{module.stem[2:]}.{name[5:]}"
                 if not names or any(label.startswith(n) for n in names):
