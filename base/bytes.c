@@ -6,14 +6,18 @@
 #include "base/check.h"
 #include "base/errors.h"
 
+/* Where cursors over no bytes at all stand: NULL, such as the view of a failed read, is no place to
+ * count from. */
+static uint8_t nowhere[1];
+
 struct bytes bytes_reader(const void *data, size_t len)
 {
-	return (struct bytes){.in = data, .len = len};
+	return (struct bytes){.in = data ? data : nowhere, .len = data ? len : 0};
 }
 
 struct bytes bytes_writer(void *data, size_t len)
 {
-	return (struct bytes){.out = data, .len = len};
+	return (struct bytes){.out = data ? data : nowhere, .len = data ? len : 0};
 }
 
 const uint8_t *bytes_get_view(struct bytes *b, size_t len)

@@ -14,7 +14,7 @@ struct bytes {
 	int error;         /* 0, ERR_TRUNCATED (read past the end), ERR_LIMIT (space used up), ERR_FORMAT */
 };
 
-/* Both borrow `data` for as long as the cursor is used. */
+/* Both borrow `data` for as long as the cursor is used; NULL has no bytes, whatever `len` says. */
 struct bytes bytes_reader(const void *data, size_t len);
 struct bytes bytes_writer(void *data, size_t len);
 

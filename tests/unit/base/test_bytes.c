@@ -87,6 +87,11 @@ static void lengths_near_the_end_of_the_world(void **state)
 	r = bytes_reader(NULL, 0);
 	assert_int_equal(bytes_get_u8(&r), 0);
 	assert_int_equal(r.error, ERR_TRUNCATED);
+	/* the view of a failed read has no bytes, whatever length was wanted */
+	r = bytes_reader(NULL, 5);
+	assert_int_equal(bytes_left(&r), 0);
+	assert_int_equal(bytes_get_u8(&r), 0);
+	assert_int_equal(r.error, ERR_TRUNCATED);
 }
 
 static void space_ends(void **state)
