@@ -6,39 +6,17 @@
 
 #include "base/clock.h"
 #include "base/errors.h"
+#include "client/clip_group.h"
 #include "client/clip_track.h"
 
-#define SOURCES_MAX  65536u
-#define FILES_MAX    64u
-#define FILLER_MAX   (UINT32_C(64) << 10) /* more than this between two fragments is left out */
-#define GAP_US       (US_PER_SECOND / 2)  /* less is jitter (or less than two pictures) */
-#define ZERO_UNKNOWN INT64_MIN
-
-/* Consecutive steps that are placed together: those whose ticks follow from one another, with what
- * before them is decoded but not shown. Times are ticks of the master track from the group's first
- * sample ("the axis"). */
-struct group {
-	size_t first, end;      /* steps */
-	bool shown;             /* anything at all */
-	int64_t lowest;         /* earliest presentation of any sample */
-	int64_t shown_first;    /* earliest presentation of what is shown ... */
-	int64_t shown_last;     /* ... latest ... */
-	int64_t shown_end;      /* ... and the end of that */
-	uint32_t last_duration; /* of the picture shown last */
-	int64_t shown_wall_us;  /* the instant of shown_first */
-	int64_t end_wall_us;    /* that of shown_end */
-	bool hidden_after;      /* samples presented after shown_end are decoded */
-	uint64_t frames;
-};
+#define SOURCES_MAX 65536u
+#define FILES_MAX   64u
+#define FILLER_MAX  (UINT32_C(64) << 10) /* more than this between two fragments is left out */
+#define GAP_US      (US_PER_SECOND / 2)  /* less is jitter (or less than two pictures) */
 
 struct builder {
-	const struct clip_source *sources;
+	struct clip_plan plan;
 	struct bmff_init *inits;
-	unsigned *masters;
-	struct clip_window window;
-	struct clip_step *steps;
-	int64_t *zeros; /* of each step: axis time = zero + the chunk's decoding time */
-	size_t step_count;
 
 	/* the file being made */
 	const struct bmff_init *init; /* NULL: none */
@@ -60,139 +38,13 @@ struct builder {
 	struct clip_layout *layout;
 };
 
-static const struct table_fragment *fragment_of(const struct builder *b, size_t step)
-{
-	return &b->sources[b->steps[step].source].table->fragments[b->steps[step].fragment];
-}
-
-/* --- measuring a group --- */
-
-struct master_walk {
-	const struct bmff_sample *samples;
-	struct clip_clock clock;
-	uint32_t count, index;
-	int64_t dts;  /* on the axis, of the sample at index */
-	int64_t base; /* of the step's first */
-};
-
-static struct master_walk walk_start(const struct builder *b, size_t step)
-{
-	const struct clip_step *s = &b->steps[step];
-	unsigned master = b->masters[s->source];
-	struct master_walk w = {
-		.clock = clip_clock_of(&b->sources[s->source], s->fragment, master)};
-	uint32_t all;
-	w.samples = clip_samples(&b->sources[s->source], s->fragment, master, &all);
-	w.count = s->master_count;
-	w.dts = w.base = b->zeros[step] + (int64_t)fragment_of(b, step)->run[master].decode_time;
-	return w;
-}
-
-static int64_t walk_pts(const struct master_walk *w)
-{
-	return w->dts + w->samples[w->index].cts_offset;
-}
-
-static int64_t walk_wall(const struct master_walk *w)
-{
-	return clip_clock_wall(&w->clock, walk_pts(w) - w->base);
-}
-
-static void walk_next(struct master_walk *w)
-{
-	w->dts += w->samples[w->index++].duration;
-}
-
-/* Sets the steps' zeros; the group ends with the first stretch of continuing ticks that shows
- * something. */
-static void group_extend(struct builder *b, struct group *g)
-{
-	int64_t axis_end = 0;
-	bool shown = false;
-	size_t i = g->first;
-	for (; i < b->step_count; i++) {
-		const struct clip_step *s = &b->steps[i];
-		if (i > g->first && (s->new_file || (shown && !s->continues)))
-			break;
-		bool same_axis = i > g->first && s->continues &&
-				 b->steps[i - 1].source == s->source &&
-				 b->zeros[i - 1] != ZERO_UNKNOWN;
-		if (same_axis)
-			b->zeros[i] = b->zeros[i - 1];
-		else if (s->master_count)
-			b->zeros[i] =
-				axis_end -
-				(int64_t)fragment_of(b, i)->run[b->masters[s->source]].decode_time;
-		else
-			b->zeros[i] = ZERO_UNKNOWN;
-		if (s->master_count == 0)
-			continue;
-		struct master_walk w = walk_start(b, i);
-		for (; w.index < w.count; walk_next(&w))
-			shown = shown || clip_window_shows(&b->window, walk_wall(&w));
-		axis_end = w.dts;
-	}
-	g->end = i;
-	g->shown = shown;
-}
-
-static void group_note_shown(struct group *g, const struct master_walk *w)
-{
-	int64_t pts = walk_pts(w);
-	if (g->frames == 0 || pts < g->shown_first) {
-		g->shown_first = pts;
-		g->shown_wall_us = walk_wall(w);
-	}
-	if (g->frames == 0 || pts > g->shown_last) {
-		g->shown_last = pts;
-		g->last_duration = w->samples[w->index].duration;
-		g->end_wall_us = walk_wall(w);
-	}
-	g->frames++;
-}
-
-static void group_measure(struct builder *b, struct group *g)
-{
-	group_extend(b, g);
-	g->lowest = INT64_MAX;
-	for (size_t i = g->first; i < g->end; i++) {
-		if (b->steps[i].master_count == 0)
-			continue;
-		for (struct master_walk w = walk_start(b, i); w.index < w.count; walk_next(&w)) {
-			if (walk_pts(&w) < g->lowest)
-				g->lowest = walk_pts(&w);
-			if (clip_window_shows(&b->window, walk_wall(&w)))
-				group_note_shown(g, &w);
-		}
-	}
-	if (!g->shown)
-		return;
-	g->shown_end = g->shown_last + (g->last_duration ? g->last_duration : 1);
-	for (size_t i = g->first; i < g->end; i++) {
-		if (b->steps[i].master_count == 0)
-			continue;
-		for (struct master_walk w = walk_start(b, i); w.index < w.count; walk_next(&w)) {
-			if (walk_pts(&w) <= g->shown_last)
-				continue;
-			g->hidden_after = true;
-			if (walk_pts(&w) < g->shown_end)
-				g->shown_end = walk_pts(&w);
-		}
-	}
-	g->end_wall_us += clip_rescale(g->shown_end - g->shown_last,
-		b->sources[b->steps[g->first].source]
-			.table->tracks[b->masters[b->steps[g->first].source]]
-			.timescale,
-		(uint32_t)US_PER_SECOND);
-}
-
 /* --- files --- */
 
-static void file_begin(struct builder *b, const struct group *g)
+static void file_begin(struct builder *b, const struct clip_group *g)
 {
-	uint32_t source = b->steps[g->first].source;
+	uint32_t source = b->plan.steps[g->first].source;
 	b->init = &b->inits[source];
-	b->master = b->masters[source];
+	b->master = b->plan.masters[source];
 	b->timescale = b->init->tracks[b->master].timescale;
 	b->origin_us = g->shown_wall_us;
 	b->offset = g->shown_first;
@@ -283,21 +135,21 @@ static bool too_long(const struct builder *b, int64_t ticks)
 
 /* Where the group is shown: at its true distance from the file's first picture, but never before
  * the end of what is shown already (the camera's clock went back). */
-static int64_t presentation_of(struct builder *b, const struct group *g)
+static int64_t presentation_of(struct builder *b, const struct clip_group *g)
 {
 	int64_t at = clip_rescale(g->shown_wall_us - b->origin_us, US_PER_SECOND, b->timescale);
 	if (at <= b->shown_end || b->hidden_after)
 		return b->shown_end;
 	int64_t gap_us = clip_rescale(at - b->shown_end, b->timescale, US_PER_SECOND);
 	int64_t pictures = at - b->shown_end - 2 * (int64_t)b->frame_duration;
-	if (!b->window.close_gaps || gap_us <= GAP_US || pictures <= 0)
+	if (!b->plan.window.close_gaps || gap_us <= GAP_US || pictures <= 0)
 		return at;
 	b->origin_us += gap_us;
 	return b->shown_end;
 }
 
 /* Gives the master media time of the group's axis zero. */
-static int place(struct builder *b, const struct group *g, int64_t *ret_base)
+static int place(struct builder *b, const struct clip_group *g, int64_t *ret_base)
 {
 	const struct clip_track *master = &b->tracks[b->master];
 	int64_t base = 0;
@@ -330,8 +182,8 @@ static int place(struct builder *b, const struct group *g, int64_t *ret_base)
 /* Gives the place of the fragment's body in the file's media. */
 static int add_part(struct builder *b, size_t step, uint64_t *ret_body)
 {
-	const struct clip_step *s = &b->steps[step];
-	const struct table_fragment *f = fragment_of(b, step);
+	const struct clip_step *s = &b->plan.steps[step];
+	const struct table_fragment *f = clip_plan_fragment(&b->plan, step);
 	if (f->offset < CLIP_FRAG_BOX)
 		return ERR_FORMAT;
 	if (b->part_count == b->part_room) {
@@ -366,16 +218,18 @@ static int add_part(struct builder *b, size_t step, uint64_t *ret_body)
 
 static int emit_master(struct builder *b, size_t step, int64_t base, uint64_t body)
 {
-	if (b->steps[step].master_count == 0)
+	if (b->plan.steps[step].master_count == 0)
 		return 0;
 	struct clip_track *t = &b->tracks[b->master];
-	for (struct master_walk w = walk_start(b, step); w.index < w.count; walk_next(&w)) {
+	for (struct clip_walk w = clip_walk_start(&b->plan, step); w.index < w.count;
+		clip_walk_next(&w)) {
 		int rc = clip_track_add(t, base + w.dts, &w.samples[w.index]);
 		if (rc < 0)
 			return rc;
 	}
-	return clip_track_piece(t, body + fragment_of(b, step)->run[b->master].data_offset,
-		b->steps[step].master_count);
+	return clip_track_piece(t,
+		body + clip_plan_fragment(&b->plan, step)->run[b->master].data_offset,
+		b->plan.steps[step].master_count);
 }
 
 /* Another track's samples go where the master's time says; a tick or two of rounding between chunks
@@ -383,13 +237,13 @@ static int emit_master(struct builder *b, size_t step, int64_t base, uint64_t bo
  * which decoders want to warm up. */
 static int emit_other(struct builder *b, size_t step, int64_t base, uint64_t body, unsigned track)
 {
-	const struct clip_step *s = &b->steps[step];
-	const struct table_fragment *f = fragment_of(b, step);
+	const struct clip_step *s = &b->plan.steps[step];
+	const struct table_fragment *f = clip_plan_fragment(&b->plan, step);
 	uint32_t scale = b->init->tracks[track].timescale, count;
 	const struct bmff_sample *samples =
-		clip_samples(&b->sources[s->source], s->fragment, track, &count);
+		clip_samples(&b->plan.sources[s->source], s->fragment, track, &count);
 	struct clip_track *t = &b->tracks[track];
-	int64_t dts = clip_rescale(base + b->zeros[step], b->timescale, scale) +
+	int64_t dts = clip_rescale(base + b->plan.zeros[step], b->timescale, scale) +
 		      (int64_t)f->run[track].decode_time;
 	int64_t tolerance = scale / 1000 > 2 ? scale / 1000 : 2;
 	if (t->sample_count && llabs(dts - clip_track_end(t)) <= tolerance)
@@ -418,7 +272,7 @@ static int emit_other(struct builder *b, size_t step, int64_t base, uint64_t bod
 	return taken ? clip_track_piece(t, place, taken) : 0;
 }
 
-static int emit(struct builder *b, const struct group *g, int64_t base)
+static int emit(struct builder *b, const struct clip_group *g, int64_t base)
 {
 	for (size_t i = g->first; i < g->end; i++) {
 		uint64_t body;
@@ -426,7 +280,7 @@ static int emit(struct builder *b, const struct group *g, int64_t base)
 		if (rc == 0)
 			rc = emit_master(b, i, base, body);
 		for (unsigned t = 0; rc == 0 && t < b->init->track_count; t++)
-			if (t != b->master && b->zeros[i] != ZERO_UNKNOWN)
+			if (t != b->master && b->plan.zeros[i] != CLIP_ZERO_UNKNOWN)
 				rc = emit_other(b, i, base, body, t);
 		if (rc < 0)
 			return rc;
@@ -434,16 +288,16 @@ static int emit(struct builder *b, const struct group *g, int64_t base)
 	return 0;
 }
 
-static int add_group(struct builder *b, const struct group *g)
+static int add_group(struct builder *b, const struct clip_group *g)
 {
 	int rc = 0;
 	if (b->init) {
 		int64_t wait_us = g->shown_wall_us - b->origin_us -
 				  clip_rescale(b->shown_end, b->timescale, US_PER_SECOND);
-		bool endless = !b->window.close_gaps && wait_us > 0 &&
+		bool endless = !b->plan.window.close_gaps && wait_us > 0 &&
 			       too_long(b, clip_rescale(wait_us + 2 * US_PER_SECOND, US_PER_SECOND,
 						   b->timescale));
-		if (b->steps[g->first].new_file || endless)
+		if (b->plan.steps[g->first].new_file || endless)
 			rc = file_finish(b);
 	}
 	if (rc == 0 && !b->init)
@@ -494,41 +348,41 @@ static int judge_source(const struct clip_source *s, const struct bmff_init *ini
 static int prepare(struct builder *b, size_t count)
 {
 	b->inits = calloc(count, sizeof(*b->inits));
-	b->masters = calloc(count, sizeof(*b->masters));
-	if (!b->inits || !b->masters)
+	b->plan.masters = calloc(count, sizeof(*b->plan.masters));
+	if (!b->inits || !b->plan.masters)
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++) {
-		const struct clip_source *s = &b->sources[i];
+		const struct clip_source *s = &b->plan.sources[i];
 		int rc = bmff_init_parse(s->init, s->init_len, &b->inits[i]);
 		if (rc < 0)
 			return rc;
 		rc = judge_source(s, &b->inits[i]);
 		if (rc < 0)
 			return rc;
-		b->masters[i] = clip_master_track(&b->inits[i]);
+		b->plan.masters[i] = clip_master_track(&b->inits[i]);
 	}
-	return clip_steps_choose(
-		b->sources, b->masters, count, &b->window, &b->steps, &b->step_count);
+	return clip_steps_choose(b->plan.sources, b->plan.masters, count, &b->plan.window,
+		&b->plan.steps, &b->plan.step_count);
 }
 
 int clip_layout_build(const struct clip_source *sources, size_t count,
 	const struct clip_window *window, struct clip_layout *ret_layout)
 {
 	struct clip_layout layout = {0};
-	struct builder b = {.sources = sources, .window = *window, .layout = &layout};
+	struct builder b = {.plan = {.sources = sources, .window = *window}, .layout = &layout};
 	int rc = count == 0 ? -ENODATA : count > SOURCES_MAX ? ERR_LIMIT : prepare(&b, count);
-	if (rc == 0 && b.step_count == 0)
+	if (rc == 0 && b.plan.step_count == 0)
 		rc = -ENODATA;
 	if (rc < 0)
 		goto fail;
-	b.zeros = calloc(b.step_count, sizeof(*b.zeros));
-	if (!b.zeros) {
+	b.plan.zeros = calloc(b.plan.step_count, sizeof(*b.plan.zeros));
+	if (!b.plan.zeros) {
 		rc = -ENOMEM;
 		goto fail;
 	}
-	for (struct group g = {0}; rc == 0 && g.first < b.step_count;
-		g = (struct group){.first = g.end}) {
-		group_measure(&b, &g);
+	for (struct clip_group g = {0}; rc == 0 && g.first < b.plan.step_count;
+		g = (struct clip_group){.first = g.end}) {
+		clip_group_measure(&b.plan, &g);
 		if (g.shown)
 			rc = add_group(&b, &g);
 	}
@@ -542,9 +396,9 @@ fail:
 	file_drop(&b);
 	clip_layout_fini(&layout);
 	free(b.inits);
-	free(b.masters);
-	free(b.steps);
-	free(b.zeros);
+	free(b.plan.masters);
+	free(b.plan.steps);
+	free(b.plan.zeros);
 	return rc;
 }
 

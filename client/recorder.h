@@ -11,8 +11,8 @@
  *one lane: live while the stream is being recorded; held in memory for a moment when it is not; and
  *when that lasts, to the backfill lane's spool. docs/design/client.md.
  *
- * Split: recorder.c (life, decisions), recorder_inlet.c (any thread), recorder_wire.c (frames),
- *recorder_disk.c (spool). */
+ * Split: recorder.c (life), recorder_lanes.c (decisions), recorder_inlet.c (any thread),
+ *recorder_wire.c (frames), recorder_disk.c (spool). */
 #pragma once
 
 #include <pthread.h>
@@ -143,6 +143,15 @@ bool recorder_all_durable(const struct steppe_recorder *r);
 void recorder_dropped(struct steppe_recorder *r, unsigned count);
 /* A new session for the lane, past what will not be delivered. */
 void recorder_renew(struct steppe_recorder *r, struct lane *l, uint64_t base);
+
+/* --- recorder_lanes.c --- */
+
+/* Takes what the inlet has made into lanes, or holds it. */
+void recorder_take_in(struct steppe_recorder *r);
+/* What was held goes where the moment allows. */
+void recorder_settle(struct steppe_recorder *r);
+/* Lanes of which something will not be delivered go on in another session. */
+void recorder_renew_broken(struct steppe_recorder *r);
 
 /* --- recorder_inlet.c --- */
 int recorder_inlet_init(struct steppe_recorder *r, const struct steppe_recorder_options *options);
