@@ -183,7 +183,7 @@ void lane_opened(
 		l->next = number + 1;
 	l->next_known = true;
 	l->opened = true;
-	l->opened_at = number + 1;
+	l->opened_at = l->send_next = number + 1;
 	l->credit = credit;
 	l->sent_bytes = 0;
 }
@@ -193,7 +193,7 @@ struct item *lane_sendable(const struct lane *l)
 	struct item *item = l->unsent;
 	if (!l->opened || !item || !item->body || item->busy)
 		return NULL;
-	if (l->lost_until && item->number > l->lost_until)
+	if (item->number != l->send_next) /* what is before it is in the spool, or lost */
 		return NULL;
 	return l->sent_bytes + item->body->len <= l->credit ? item : NULL;
 }
@@ -201,6 +201,7 @@ struct item *lane_sendable(const struct lane *l)
 void lane_sent(struct lane *l, struct item *item, struct buf *init)
 {
 	item->sent = true;
+	l->send_next = item->number + 1;
 	l->sent_bytes += item->body->len;
 	l->unsent = after(l, item);
 	if (l->init_told != init) {
@@ -239,6 +240,19 @@ unsigned lane_discard_run(struct lane *l)
 		drop(l, item);
 		count++;
 	}
+	return count;
+}
+
+unsigned lane_begin_with_sync(struct lane *l)
+{
+	unsigned count = 0;
+	struct item *item;
+	while ((item = item_first(&l->items)) && !(item->header.flags & FRAGMENT_SYNC)) {
+		l->lost_until = item->number;
+		drop(l, item);
+		count++;
+	}
+	l->discarding = !item;
 	return count;
 }
 

@@ -29,6 +29,7 @@ struct lane {
 	bool opened;
 	uint64_t credit, sent_bytes; /* bodies since OPENED */
 	uint64_t opened_at;          /* number that the daemon expected then */
+	uint64_t send_next;          /* number that it expects now: no other may be sent */
 	struct buf *init_told;
 };
 
@@ -73,6 +74,10 @@ bool lane_ack(
 /* Gives up the items from the lowest up to the next sync one, which then needs another session:
  * `lost_until` says so. The count; what is still in the spool of them is given up as it is read. */
 unsigned lane_discard_run(struct lane *l);
+/* Gives up what it begins with and cannot be decoded by itself, because a session must begin with a
+ * sync fragment. The count; what is not at hand is judged as it comes. Then the lane begins after
+ * `lost_until`, if that is set. */
+unsigned lane_begin_with_sync(struct lane *l);
 /* The items numbered `from` .. `until` cannot be had any more (the spool is damaged there): they
  * and those up to the next sync are given up. */
 void lane_lose(struct lane *l, uint64_t from, uint64_t until);

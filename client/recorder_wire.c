@@ -171,6 +171,38 @@ static void on_item_durable(void *user, const struct item *item)
 	r->durable(r->user, h->session, h->seq, h->capture.us, h->duration_us, digest);
 }
 
+static int64_t growing_pause(const struct steppe_recorder *r)
+{
+	int64_t ns = RETRY_FIRST_NS << (r->refusals < 6 ? r->refusals : 6);
+	return ns < RETRY_MAX_NS ? ns : RETRY_MAX_NS;
+}
+
+/* Sessions that the daemon does not know any more: what is held of them goes out under new ones,
+ * but for what depends on pictures of the old. */
+static void forget_sessions(struct steppe_recorder *r, uint32_t lane)
+{
+	for (size_t i = 0; i < LANES; i++) {
+		struct lane *l = &r->lanes[i];
+		uint64_t base = lane_first(l, r->disk.extent[i].first) - 1;
+		if (lane ? lane != i + 1 : base == l->base)
+			continue;
+		l->lost_until = 0;
+		unsigned count = lane_begin_with_sync(l);
+		if (count)
+			recorder_dropped(r, count);
+		recorder_renew(r, l, l->lost_until > base ? l->lost_until : base);
+	}
+}
+
+/* A daemon that wants numbers again which it had acknowledged has lost them: what is held goes out under other sessions. */
+static bool forgets(const struct steppe_recorder *r)
+{
+	for (size_t i = 0; i < LANES; i++)
+		if (r->lanes[i].opened && r->lanes[i].opened_at < lane_first(&r->lanes[i], r->disk.extent[i].first))
+			return true;
+	return false;
+}
+
 static int on_opened(struct steppe_recorder *r, const struct frame *frame)
 {
 	Steppe__Wire__Opened *m =
@@ -185,6 +217,11 @@ static int on_opened(struct steppe_recorder *r, const struct frame *frame)
 	steppe__wire__opened__free_unpacked(m, NULL);
 	if (!r->lanes[LANE_LIVE].opened)
 		return ERR_FORMAT;
+	if (forgets(r)) {
+		forget_sessions(r, 0);
+		recorder_retry(r, growing_pause(r));
+		return 0;
+	}
 	r->state = RECORDER_RECORDING;
 	if (r->opened_once)
 		r->status.reconnects++;
@@ -218,17 +255,6 @@ static int on_ack(struct steppe_recorder *r, const struct frame *frame)
 	return rc;
 }
 
-/* Sessions that the daemon does not know any more: what is held of them goes out under new ones. */
-static void forget_sessions(struct steppe_recorder *r, uint32_t lane)
-{
-	for (size_t i = 0; i < LANES; i++) {
-		struct lane *l = &r->lanes[i];
-		uint64_t first = lane_first(l, r->disk.extent[i].first);
-		if (lane ? lane == i + 1 : first > l->base + 1)
-			recorder_renew(r, l, first - 1);
-	}
-}
-
 /* The daemon will not have the fragment that comes next in a lane: after a second try it is given
  * up, with what depends on it. */
 static void refused_media(struct steppe_recorder *r, uint32_t lane)
@@ -252,12 +278,6 @@ static void refused_media(struct steppe_recorder *r, uint32_t lane)
 		lane_lose(l, l->durable + 1, lane_first(l, r->disk.extent[which].first));
 	else
 		recorder_dropped(r, lane_discard_run(l));
-}
-
-static int64_t growing_pause(const struct steppe_recorder *r)
-{
-	int64_t ns = RETRY_FIRST_NS << (r->refusals < 6 ? r->refusals : 6);
-	return ns < RETRY_MAX_NS ? ns : RETRY_MAX_NS;
 }
 
 static void on_refused(struct steppe_recorder *r, const struct frame *frame)
@@ -341,7 +361,13 @@ static void on_lost(struct exchange *x, int status)
 	bool was_connected = r->status.connected;
 	if (r->state == RECORDER_CLOSING)
 		r->late = true;
-	recorder_retry(r, status == -ECANCELED ? RETRY_MAX_NS : 0);
+	/* what the router does not pause for by itself: daemons that send one another what neither
+	 * wants */
+	bool lost_in_circles = status == -ELOOP || status == -EHOSTUNREACH;
+	r->refusals += lost_in_circles;
+	recorder_retry(r, status == -ECANCELED ? RETRY_MAX_NS
+			  : lost_in_circles    ? growing_pause(r)
+					       : 0);
 	if (was_connected)
 		recorder_changed(r);
 	recorder_step(r);

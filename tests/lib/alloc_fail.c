@@ -23,12 +23,12 @@ char *__wrap_strndup(const char *s, size_t n);
 void *__wrap_aligned_alloc(size_t alignment, size_t size);
 int __wrap_posix_memalign(void **ret_p, size_t alignment, size_t size);
 
-static atomic_bool armed, stays, hit;
+static atomic_bool armed, stays, hit, suspended;
 static atomic_uint countdown;
 
 static bool fails(void)
 {
-	if (!atomic_load(&armed))
+	if (!atomic_load(&armed) || atomic_load(&suspended))
 		return false;
 	if (atomic_load(&hit))
 		return atomic_load(&stays);
@@ -97,6 +97,11 @@ void alloc_fail_after(unsigned k, enum alloc_fail_mode mode)
 	atomic_store(&countdown, k);
 	atomic_store(&stays, mode == ALLOC_FAIL_ON);
 	atomic_store(&armed, true);
+}
+
+void alloc_fail_suspend(bool on)
+{
+	atomic_store(&suspended, on);
 }
 
 bool alloc_fail_stop(void)

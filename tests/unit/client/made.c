@@ -9,7 +9,8 @@
 
 static struct buf *make_init(unsigned config)
 {
-	static const uint8_t avcc[] = {1, 66, 0, 30, 255, 225, 0, 4, 103, 66, 0, 30, 1, 0, 2, 104, 1};
+	static const uint8_t avcc[] = {
+		1, 66, 0, 30, 255, 225, 0, 4, 103, 66, 0, 30, 1, 0, 2, 104, 1};
 	struct bmff_init init = {.track_count = 1};
 	init.tracks[0] = (struct bmff_track){
 		.id = 1,

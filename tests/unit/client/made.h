@@ -6,8 +6,8 @@
 
 #define MADE_START_US INT64_C(1795470000000000)
 
-/* An item of one second, number `n` (from 0) of its stream, with `bytes` of noise that follows from n; every second one starts with a sync.
- * Not numbered, not sealed. */
+/* An item of one second, number `n` (from 0) of its stream, with `bytes` of noise that follows from
+ * n; every second one starts with a sync. Not numbered, not sealed. */
 struct item *made_item(unsigned n, size_t bytes);
 /* The same with another codec configuration. */
 struct item *made_item_of(unsigned n, size_t bytes, unsigned config);

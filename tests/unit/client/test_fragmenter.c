@@ -95,8 +95,8 @@ static bool next(void)
 	gap_from_us = item->gap_from_us;
 	header.session = header.seq = 1;
 	assert_int_equal(fragment_seal(&header, item->body->data, true), 0);
-	assert_int_equal(bmff_fragment_parse(item->body->data, item->body->len, header.body_len, runs, &run_count, samples,
-				 ARRAY_LEN(samples)),
+	assert_int_equal(bmff_fragment_parse(item->body->data, item->body->len, header.body_len,
+				 runs, &run_count, samples, ARRAY_LEN(samples)),
 		0);
 	assert_int_equal(bmff_fragment_agrees(&header, runs, run_count), 0);
 	item_free(&item);
@@ -182,8 +182,9 @@ static void test_last_duration_is_a_guess(void **state)
 static void test_pictures_out_of_order(void **state)
 {
 	(void)state;
-	static const int pts[] = {1, 4, 2, 3, 7, 5, 6, 10, 8, 9, 13, 11, 12, 16, 14, 15, 19, 17, 18, 22, 20, 21, 25, 23, 24, 28, 26, 27, 31,
-		29, 30, 34, 32, 33, 37, 35, 36, 40, 38, 39, 43, 41, 42, 46, 44, 45, 49, 47, 48, 52, 50, 51, 55, 53, 54};
+	static const int pts[] = {1, 4, 2, 3, 7, 5, 6, 10, 8, 9, 13, 11, 12, 16, 14, 15, 19, 17, 18,
+		22, 20, 21, 25, 23, 24, 28, 26, 27, 31, 29, 30, 34, 32, 33, 37, 35, 36, 40, 38, 39,
+		43, 41, 42, 46, 44, 45, 49, 47, 48, 52, 50, 51, 55, 53, 54};
 	for (size_t i = 0; i < ARRAY_LEN(pts); i++) {
 		struct steppe_sample s = picture((int64_t)i, pts[i], i == 0);
 		assert_int_equal(write_sample(&s), 0);
@@ -232,7 +233,8 @@ static void test_two_tracks(void **state)
 			assert_int_equal(runs[1].decode_time, audio_end);
 		}
 		/* on one time base: apart by less than a picture */
-		assert_true(llabs((long long)(runs[0].decode_time * 8 / 90) - (long long)runs[1].decode_time) < 320);
+		assert_true(llabs((long long)(runs[0].decode_time * 8 / 90) -
+				    (long long)runs[1].decode_time) < 320);
 		video_end = runs[0].decode_time + runs[0].sample_count * 3600u;
 		audio_end = runs[1].decode_time + runs[1].sample_count * 160u;
 		sounds += runs[1].sample_count;
@@ -354,7 +356,8 @@ static void test_a_step_begins_a_discontinuity(void **state)
 	(void)state;
 	for (int i = 0; i < 50; i++) {
 		struct steppe_sample s = picture(i, i, i % 25 == 0);
-		s.wall_us = START_US + i * 40000 + (i >= 10 ? 3000000 : 0) - (i >= 30 ? 7000000 : 0);
+		s.wall_us =
+			START_US + i * 40000 + (i >= 10 ? 3000000 : 0) - (i >= 30 ? 7000000 : 0);
 		assert_int_equal(write_sample(&s), 0);
 	}
 	assert_int_equal(fragmenter_flush(&f), 0);
@@ -480,7 +483,8 @@ static void test_sound_alone(void **state)
 	assert_int_equal(fragmenter_flush(&f), 0);
 	unsigned total = 0;
 	while (next()) {
-		assert_int_equal(header.flags & (FRAGMENT_SYNC | FRAGMENT_NO_VIDEO), FRAGMENT_SYNC | FRAGMENT_NO_VIDEO);
+		assert_int_equal(header.flags & (FRAGMENT_SYNC | FRAGMENT_NO_VIDEO),
+			FRAGMENT_SYNC | FRAGMENT_NO_VIDEO);
 		assert_true(header.duration_us <= 1000000);
 		total += runs[0].sample_count;
 	}

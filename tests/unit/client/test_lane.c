@@ -219,8 +219,10 @@ static void test_delivered(void **state)
 	static const struct {
 		uint64_t session, seq;
 		bool was;
-	} steps[] = {{1, 5, false}, {1, 6, false}, {1, 5, true}, {1, 3, false}, {1, 4, false}, {2, 4, false}, {1, 3, true}, {1, 7, false},
-		{1, 10, false}, {1, 8, false}, {1, 9, false}, {1, 10, true}, {1, 8, true}, {2, 5, false}, {2, 4, true}, {1, 6, true}};
+	} steps[] = {{1, 5, false}, {1, 6, false}, {1, 5, true}, {1, 3, false}, {1, 4, false},
+		{2, 4, false}, {1, 3, true}, {1, 7, false}, {1, 10, false}, {1, 8, false},
+		{1, 9, false}, {1, 10, true}, {1, 8, true}, {2, 5, false}, {2, 4, true},
+		{1, 6, true}};
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
 		assert_int_equal(delivered_add(&d, steps[i].session, steps[i].seq, &was), 0);
 		assert_int_equal(was, steps[i].was);

@@ -29,7 +29,8 @@ static int set_up(void **state)
 {
 	(void)state;
 	/* in memory where there is such a place: thousands of syncs are not what is tested */
-	strcpy(folder, access("/dev/shm", W_OK) == 0 ? "/dev/shm/steppe-spool-XXXXXX" : "/tmp/steppe-spool-XXXXXX");
+	strcpy(folder, access("/dev/shm", W_OK) == 0 ? "/dev/shm/steppe-spool-XXXXXX"
+						     : "/tmp/steppe-spool-XXXXXX");
 	assert_non_null(mkdtemp(folder));
 	assert_int_equal(spool_dir_open(folder, "gate-7/main", fresh, &dir), 0);
 	assert_int_equal(spool_open(&dir, LANE_LIVE, 20000, &spool), 0);
@@ -363,7 +364,8 @@ static void test_strange_files(void **state)
 	append(1, 2);
 	char command[512];
 	snprintf(command, sizeof(command),
-		"cd %s/gate-7@main && echo x > live.00000000 && echo x > live.7 && echo x > live.zzzzzzzz && echo > live.00000009 &&"
+		"cd %s/gate-7@main && echo x > live.00000000 && echo x > live.7 && echo x > "
+		"live.zzzzzzzz && echo > live.00000009 &&"
 		" cp live.00000001 live.00000005 && echo x > other",
 		folder);
 	assert_int_equal(system(command), 0);
