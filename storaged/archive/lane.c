@@ -100,9 +100,7 @@ void lane_update_user(struct lane *lane)
 	struct writer_session *s = lane->user;
 	if (!s)
 		return;
-	/* What an earlier connection sent may be durable before this one has sent it again: a recorder
-	 * is told of nothing that it has not sent. */
-	s->durable = lane->durable < s->received ? lane->durable : s->received;
+	s->durable = lane->durable;
 	s->durable_until = lane->durable_until;
 	s->undurable_bytes = lane->undurable_bytes;
 }

@@ -34,8 +34,10 @@ struct writer_session {
 	void *impl;
 };
 
-/* Begins or resumes a session: 0 and received = durable = the last durable number (the recorder
- * goes on with the next), or a refusal number as a negative: -(REFUSAL_SESSION_FORGOTTEN),
+/* Begins or resumes a session: 0 with `durable` and `received` as an earlier connection left them,
+ * or a refusal number as a negative. What lies between the two becomes durable by itself: a
+ * recorder that remembers sends it again and it is dropped, but one that crashed would give its
+ * numbers to other footage, so only progress() at durable == received says what is next: -(REFUSAL_SESSION_FORGOTTEN),
  * -(REFUSAL_MALFORMED_MEDIA) for the init, -(REFUSAL_STREAMS) when all eight sessions are live. Of
  * two sessions with the same number the later supersedes: the earlier gets progress(SUPERSEDED).
  * `init` is referenced. */

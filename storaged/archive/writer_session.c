@@ -96,8 +96,8 @@ int writer_session_open(struct writer *w, struct writer_session *s, struct buf *
 	s->writer = w;
 	s->impl = lane;
 	list_init(&s->node);
-	/* what is taken and not durable is sent again, and dropped when it comes */
-	s->received = s->durable = lane->durable;
+	s->received = lane->received;
+	s->durable = lane->durable;
 	s->durable_until = lane->durable_until;
 	s->undurable_bytes = lane->undurable_bytes;
 	return 0;
@@ -292,9 +292,6 @@ int writer_append(struct writer_session *s, const struct fragment_header *h,
 		return -REFUSAL_NOT_OWNER;
 	int rc = judge(s, lane, h);
 	if (rc == 1) {
-		if (s->received < h->seq)
-			s->received = h->seq;
-		lane_update_user(lane);
 		lane_tell(lane, 0); /* acknowledged again */
 		return 0;
 	}

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One stream being recorded over one connection.
  *
- *	LOOKUP --camera known--> TAKING --ready--> RECORDING --close--> CLOSING --all durable-->
- *ended any state: refused, superseded, stopped, the channel gone --> ended
+ *	LOOKUP --camera known--> TAKING --ready--> SETTLING --all durable--> RECORDING
+ *	RECORDING --close--> CLOSING --all durable--> ended
+ *	any state: refused, superseded, stopped, the channel gone --> ended
  *
  * A fragment is judged (header, checksum, credit), handed to the stream's writer, and acknowledged
  *when the writer says it is durable. */
@@ -89,10 +90,8 @@ static void on_taken(struct keeper_take *take)
 		ingest_refuse(in, refusal, lane);
 		return;
 	}
-	in->state = INGEST_RECORDING;
-	log_info("recording stream=%s recorder=%s epoch=%llu", in->stream, in->recorder,
-		(unsigned long long)writer_epoch(take->writer));
-	ingest_answer_opened(in);
+	in->state = INGEST_SETTLING;
+	ingest_settle(in);
 }
 
 static void take(struct ingest *in)

@@ -6,7 +6,14 @@
 #include "proto/names.h"
 #include "storaged/session/machines.h"
 
-enum ingest_state { INGEST_LOOKUP, INGEST_TAKING, INGEST_RECORDING, INGEST_CLOSING, INGEST_ENDED };
+enum ingest_state {
+	INGEST_LOOKUP,
+	INGEST_TAKING,
+	INGEST_SETTLING,
+	INGEST_RECORDING,
+	INGEST_CLOSING,
+	INGEST_ENDED
+};
 
 struct ingest_lane {
 	struct writer_session session;
@@ -48,7 +55,10 @@ void ingest_end(struct ingest *in);
 /* Opens the wanted lanes on the writer that was taken; 0 or a refusal; *ret_lane: 1 + the lane it
  * is about. */
 int ingest_open_lanes(struct ingest *in, uint32_t *ret_lane);
-void ingest_answer_opened(struct ingest *in);
+/* Answers OPENED once everything is durable that an earlier connection sent. The answer says which
+ * number comes next: were it one that was taken already, a recorder that lost its memory would give
+ * it to other footage, which would be dropped as a repetition and acknowledged. */
+void ingest_settle(struct ingest *in);
 /* Puts down what the lane's undurable bytes are now, in the limits of the process and its metrics.
  */
 void ingest_account(struct ingest_lane *lane, size_t undurable);

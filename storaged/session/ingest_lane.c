@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "base/errors.h"
+#include "base/log.h"
 #include "storaged/metrics.h"
 
 #define ACK_DELAY_NS   (200 * NS_PER_MS) /* most that news of receipt alone waits */
@@ -67,6 +68,53 @@ static bool all_durable(const struct ingest *in)
 	return true;
 }
 
+static void answer_opened(struct ingest *in)
+{
+	Steppe__Wire__LaneOpened lanes[LANES], *pointers[LANES];
+	Steppe__Wire__Opened opened = STEPPE__WIRE__OPENED__INIT;
+	opened.epoch = writer_epoch(in->take.writer);
+	opened.lanes = pointers;
+	for (size_t i = 0; i < LANES; i++) {
+		struct ingest_lane *from = &in->lanes[i];
+		if (!from->open)
+			continue;
+		Steppe__Wire__LaneOpened *lane = &lanes[opened.n_lanes];
+		steppe__wire__lane_opened__init(lane);
+		from->acked_received = from->session.received;
+		from->acked_durable = from->session.durable;
+		grant(from);
+		lane->lane = from->lane;
+		lane->next_seq = from->session.received + 1;
+		lane->credit = from->credit;
+		pointers[opened.n_lanes++] = lane;
+	}
+	request_send(&in->request, FRAME_OPENED, &opened.base, NULL, 0);
+}
+
+static void answer_if_settled(struct ingest *in)
+{
+	if (in->state != INGEST_SETTLING || !all_durable(in))
+		return;
+	in->state = INGEST_RECORDING;
+	log_info("recording stream=%s recorder=%s epoch=%llu", in->stream, in->recorder,
+		(unsigned long long)writer_epoch(in->take.writer));
+	answer_opened(in);
+}
+
+static void flush(struct ingest *in)
+{
+	for (size_t i = 0; i < LANES; i++) {
+		if (in->lanes[i].open)
+			writer_flush(&in->lanes[i].session);
+	}
+}
+
+void ingest_settle(struct ingest *in)
+{
+	flush(in);
+	answer_if_settled(in);
+}
+
 static void close_if_durable(struct ingest *in)
 {
 	if (in->state != INGEST_CLOSING || !all_durable(in))
@@ -88,12 +136,13 @@ static void on_progress(struct writer_session *session, int failed)
 	if (lane->accounted_bytes > session->undurable_bytes)
 		metrics_add(METRIC_DURABLE_BYTES, lane->accounted_bytes - session->undurable_bytes);
 	ingest_account(lane, session->undurable_bytes);
-	if (session->durable > lane->acked_durable) {
+	if (in->state != INGEST_SETTLING && session->durable > lane->acked_durable) {
 		if (session->durable == session->received)
 			metrics_durable_wait(
 				loop_now(in->service->config.loop).ns - lane->taken_at.ns);
 		acknowledge(lane);
 	}
+	answer_if_settled(in);
 	close_if_durable(in);
 }
 
@@ -110,31 +159,9 @@ int ingest_open_lanes(struct ingest *in, uint32_t *ret_lane)
 			return rc == -ENOMEM ? REFUSAL_OVERLOAD : -rc;
 		}
 		lane->open = true;
-		lane->acked_received = lane->session.received;
-		lane->acked_durable = lane->session.durable;
 		ingest_account(lane, lane->session.undurable_bytes);
-		grant(lane);
 	}
 	return 0;
-}
-
-void ingest_answer_opened(struct ingest *in)
-{
-	Steppe__Wire__LaneOpened lanes[LANES], *pointers[LANES];
-	Steppe__Wire__Opened opened = STEPPE__WIRE__OPENED__INIT;
-	opened.epoch = writer_epoch(in->take.writer);
-	opened.lanes = pointers;
-	for (size_t i = 0; i < LANES; i++) {
-		if (!in->lanes[i].open)
-			continue;
-		Steppe__Wire__LaneOpened *lane = &lanes[opened.n_lanes];
-		steppe__wire__lane_opened__init(lane);
-		lane->lane = in->lanes[i].lane;
-		lane->next_seq = in->lanes[i].session.received + 1;
-		lane->credit = in->lanes[i].credit;
-		pointers[opened.n_lanes++] = lane;
-	}
-	request_send(&in->request, FRAME_OPENED, &opened.base, NULL, 0);
 }
 
 static struct ingest_lane *lane_of(struct ingest *in, uint32_t lane)
@@ -227,10 +254,7 @@ static void begin_closing(struct ingest *in, bool seal)
 {
 	in->state = INGEST_CLOSING;
 	in->seal = seal;
-	for (size_t i = 0; i < LANES; i++) {
-		if (in->lanes[i].open)
-			writer_flush(&in->lanes[i].session);
-	}
+	flush(in);
 	close_if_durable(in);
 }
 

@@ -512,7 +512,7 @@ static void test_the_later_session_supersedes(void **state)
 	s.recorder->running = false;
 	assert_int_equal(writer_session_open(w, &second.session, init), 0);
 	assert_true(second.session.durable >= 4);
-	assert_int_equal(second.session.received, second.session.durable);
+	assert_true(second.session.received >= second.session.durable);
 	rig_run_s(&s.rig, 1);
 	assert_int_equal(s.recorder->refused, REFUSAL_SUPERSEDED);
 	rig_run_s(&s.rig, 2);

@@ -272,6 +272,47 @@ static void test_one_recorder_at_a_time(void **state)
 	desk_stop(&d);
 }
 
+/* A recorder whose machine went down has forgotten what it sent last: OPENED must not name a number
+ * that was taken, for it would stand for other footage from then on. */
+static void test_a_recorder_that_lost_its_memory(void **state)
+{
+	struct desk d;
+	struct person before, after;
+	struct footage f;
+	desk_start(&d, loops_of(state), NULL);
+	footage_start(&f, "gate-1/main", false);
+	f.at = d.world.wall;
+	desk_camera(&d, "gate-1");
+	person_dial(&before, &d, "rec", ROLE_RECORDER);
+	uint32_t stream = person_record(&before, &f, 2);
+	store_model_stall(d.model, NULL, true);
+	person_append(&before, stream, &f);
+	person_append(&before, stream, &f);
+	Steppe__Wire__Ack *ack =
+		person_expect(&before, stream, FRAME_ACK, &steppe__wire__ack__descriptor);
+	assert_int_equal(ack->received, 4);
+	assert_int_equal(ack->durable, 2);
+	steppe__wire__ack__free_unpacked(ack, NULL);
+	person_leave(&before);
+	person_dial(&after, &d, "rec", ROLE_RECORDER);
+	stream = person_open(&after, &f);
+	sim_run_for(&d.world, NS_PER_SECOND);
+	assert_true(list_empty(&after.notes));
+	store_model_stall(d.model, NULL, false);
+	Steppe__Wire__Opened *opened =
+		person_expect(&after, stream, FRAME_OPENED, &steppe__wire__opened__descriptor);
+	assert_int_equal(opened->lanes[0]->next_seq, 5);
+	steppe__wire__opened__free_unpacked(opened, NULL);
+	person_append(&after, stream, &f);
+	do {
+		ack = person_expect(&after, stream, FRAME_ACK, &steppe__wire__ack__descriptor);
+		stream = ack->durable == 5 ? 0 : stream;
+		steppe__wire__ack__free_unpacked(ack, NULL);
+	} while (stream);
+	person_leave(&after);
+	desk_stop(&d);
+}
+
 static void test_a_snapshot_and_its_bytes(void **state)
 {
 	struct desk d;
@@ -585,6 +626,7 @@ int main(void)
 		BOTH(test_recorded_seen_and_fetched),
 		BOTH(test_what_a_recorder_gets_wrong),
 		BOTH(test_one_recorder_at_a_time),
+		BOTH(test_a_recorder_that_lost_its_memory),
 		BOTH(test_a_snapshot_and_its_bytes),
 		BOTH(test_the_live_edge_is_followed),
 		BOTH(test_credit_holds_a_fetch_back),
