@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The recorder's side of the promise. `record` shows a film to many cameras in real time and writes
- *down each fragment that the cluster acknowledged as durable; `check` fetches everything and
- *compares: what was acknowledged must be there once and unchanged, and nothing may be there that
- *was not made.
+ * down each fragment that the cluster acknowledged as durable; `check` fetches everything and
+ * compares: what was acknowledged must be there, once and unchanged.
  *
- *	ledger record CERTS ADDRESS FILM LEDGER SPOOL CAMERAS SECONDS     ends by itself, or at
- *SIGTERM ledger check CERTS ADDRESS LEDGER FROM_US TO_US
+ *	ledger record CERTS ADDRESS FILM LEDGER SPOOL CAMERAS SECONDS [SHIFT_US]
+ *	ledger check CERTS ADDRESS LEDGER FROM_US TO_US
  *
+ * `record` ends by itself, or in order at SIGTERM; SHIFT_US is how wrong the cameras' clocks are.
  * CERTS/{ca.crt,NAME.crt,NAME.key} with NAME recorder or investigator. ADDRESS:
- *"host:port[,host:port...]". A ledger line: "durable STREAM SESSION SEQ CAPTURE_US DURATION_US
- *DIGEST" or, at the end, "made STREAM SESSIONLESS_COUNT". */
+ * "host:port[,host:port...]". A ledger's lines: "durable STREAM SESSION SEQ CAPTURE_US DURATION_US
+ * DIGEST", and at an orderly end "shown STREAM DURATION_US dropped COUNT reconnects COUNT". */
 #include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
@@ -82,14 +82,13 @@ static int64_t now_us(clockid_t clock)
 	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
-/* --- record
- * ------------------------------------------------------------------------------------------------------------------
- */
+/* --- record ----------------------------------------------------------------------------------- */
 
 struct camera {
 	char stream[64];
 	struct steppe_recorder *recorder;
 	struct steppe_track track;
+	int64_t shown; /* ticks of the film */
 };
 
 static FILE *ledger;
@@ -150,14 +149,18 @@ static void show(struct camera *camera, const struct film *film, size_t index, i
 	if (rc)
 		fprintf(stderr, "%s: sample %zu: %s\n", camera->stream, index,
 			steppe_error_text(rc));
+	camera->shown += from->duration;
 }
 
-static void tell_made(struct camera *camera)
+static void tell_shown(struct camera *camera, const struct film *film)
 {
 	struct steppe_recorder_status status = STEPPE_INIT(steppe_recorder_status);
 	steppe_recorder_status(camera->recorder, &status);
-	fprintf(ledger, "made %s %" PRIu64 " dropped %" PRIu64 " reconnects %" PRIu64 "\n",
-		camera->stream, status.fragments, status.dropped_fragments, status.reconnects);
+	pthread_mutex_lock(&ledger_lock);
+	fprintf(ledger, "shown %s %" PRId64 " dropped %" PRIu64 " reconnects %" PRIu64 "\n",
+		camera->stream, camera->shown * 1000000 / film->timescale, status.dropped_fragments,
+		status.reconnects);
+	pthread_mutex_unlock(&ledger_lock);
 }
 
 static int record(char **argv)
@@ -176,7 +179,8 @@ static int record(char **argv)
 	struct steppe *steppe = open_cluster(argv[0], argv[1], "recorder");
 	for (int i = 0; i < count; i++)
 		start_camera(steppe, &cameras[i], &film, argv[4], i);
-	int64_t start_us = now_us(CLOCK_REALTIME), began_us = now_us(CLOCK_MONOTONIC);
+	int64_t start_us = now_us(CLOCK_REALTIME) + (argv[7] ? atoll(argv[7]) : 0),
+		began_us = now_us(CLOCK_MONOTONIC);
 	for (size_t index = 0; !stopping; index++) {
 		int64_t ticks = film.samples[index % film.count].dts +
 				(int64_t)(index / film.count) * film.length;
@@ -194,7 +198,7 @@ static int record(char **argv)
 		(void)steppe_recorder_flush(
 			cameras[i].recorder); /* all at once; closing waits for each */
 	for (int i = 0; i < count; i++) {
-		tell_made(&cameras[i]);
+		tell_shown(&cameras[i], &film);
 		int rc = steppe_recorder_close(&cameras[i].recorder, 120000);
 		if (rc) {
 			fprintf(stderr, "%s: not all is durable: %s\n", cameras[i].stream,
@@ -209,9 +213,7 @@ static int record(char **argv)
 	return failed;
 }
 
-/* --- check
- * -------------------------------------------------------------------------------------------------------------------
- */
+/* --- check ------------------------------------------------------------------------------------ */
 
 struct line {
 	char stream[64];
@@ -389,7 +391,7 @@ static int check(char **argv)
 
 int main(int argc, char **argv)
 {
-	if (argc == 9 && strcmp(argv[1], "record") == 0)
+	if ((argc == 9 || argc == 10) && strcmp(argv[1], "record") == 0)
 		return record(argv + 2);
 	if (argc == 7 && strcmp(argv[1], "check") == 0)
 		return check(argv + 2);
