@@ -54,7 +54,8 @@ static int take_fragment(struct chunk_survey *s, const uint8_t *data, const stru
 		tell_damage(s, item);
 		return 0;
 	}
-	uint8_t cause = item->gap_cause == GAP_NONE && s->lost_before ? GAP_DAMAGED : item->gap_cause;
+	uint8_t cause =
+		item->gap_cause == GAP_NONE && s->lost_before ? GAP_DAMAGED : item->gap_cause;
 	s->table.fragments[s->table.fragment_count - 1].gap_cause = cause;
 	s->lost_before = false;
 	chunk_retention_add(&s->seal.retention, &item->header, item->receipt);

@@ -203,9 +203,9 @@ static void a_chunk_is_damaged(void **state)
 		"2: bytes between fragments are damaged; 2: seal is damaged; ");
 	/* the header */
 	bytes_of(x, 2)[100] ^= 1;
-	assert_string_equal(
-		run(x, PROBE_TABLES, false), "2: bytes between fragments are damaged; 2: seal is "
-					     "damaged; 3: header is damaged; ");
+	assert_string_equal(run(x, PROBE_TABLES, false),
+		"2: bytes between fragments are damaged; 2: seal is "
+		"damaged; 3: header is damaged; ");
 }
 
 /* Checksums that are right, over other bytes: what only a digest tells. */
