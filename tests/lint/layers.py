@@ -26,6 +26,8 @@ MAY = {
 EXTRA = {
     # offline checking opens the store itself
     r"tools/steppe/fsck.*\.[ch]": ["storaged/store", "storaged/archive"],
+    # an exported clip carries the chunk's own boxes between its pictures, and they are what is proved
+    r"tools/steppe/verify\.c": ["storaged/archive"],
     # settings and counters know no rooms but the limits they set
     r"storaged/config\.h": ["storaged/archive"],
 }
