@@ -52,9 +52,16 @@ static void drop_round(struct dayswrite *dw)
 	dw->naming = false;
 }
 
+static void stop_timers(struct dayswrite *dw)
+{
+	retry_stop(&dw->retry);
+	loop_timer_stop(&dw->period);
+}
+
 static void fail(struct dayswrite *dw, int status)
 {
 	drop_round(dw);
+	stop_timers(dw); /* the quarter-hour may have begun again during the round */
 	dw->stopped = true;
 	move(dw, DAYSWRITE_IDLE);
 	dw->failed(dw, status);
@@ -398,8 +405,7 @@ void dayswrite_stop(struct dayswrite *dw)
 		return;
 	dw->stopped = true;
 	bool waits = retry_armed(&dw->retry);
-	retry_stop(&dw->retry);
-	loop_timer_stop(&dw->period);
+	stop_timers(dw);
 	if (settle_busy(&dw->settle)) {
 		settle_cancel(&dw->settle);
 	} else if (waits && dw->state != DAYSWRITE_IDLE) {
@@ -411,5 +417,6 @@ void dayswrite_stop(struct dayswrite *dw)
 void dayswrite_fini(struct dayswrite *dw)
 {
 	CHECK(dw->state == DAYSWRITE_IDLE);
+	CHECK(!retry_armed(&dw->retry) && !loop_timer_armed(&dw->period));
 	drop_round(dw);
 }

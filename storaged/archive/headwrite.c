@@ -108,6 +108,6 @@ void headwrite_stop(struct headwrite *hw)
 
 void headwrite_fini(struct headwrite *hw)
 {
-	CHECK(!settle_busy(&hw->settle));
+	CHECK(!settle_busy(&hw->settle) && !retry_armed(&hw->retry));
 	buf_unref(&hw->body);
 }

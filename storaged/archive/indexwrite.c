@@ -46,6 +46,7 @@ static struct indexwrite_item *first(const struct indexwrite *iw)
 
 static void fail(struct indexwrite *iw, int status)
 {
+	retry_stop(&iw->retry);
 	iw->stopped = true;
 	move(iw, INDEXWRITE_IDLE);
 	iw->failed(iw, status);
@@ -321,7 +322,7 @@ void indexwrite_stop(struct indexwrite *iw)
 
 void indexwrite_fini(struct indexwrite *iw)
 {
-	CHECK(iw->state == INDEXWRITE_IDLE);
+	CHECK(iw->state == INDEXWRITE_IDLE && !retry_armed(&iw->retry));
 	buf_unref(&iw->body);
 	buf_unref(&iw->pins);
 }

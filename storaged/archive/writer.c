@@ -387,6 +387,7 @@ void writer_free(struct writer **slot)
 	headwrite_stop(&w->headwrite);
 	indexwrite_stop(&w->indexwrite);
 	dayswrite_stop(&w->dayswrite);
+	recover_stop(&w->recover);
 	headwrite_fini(&w->headwrite);
 	indexwrite_fini(&w->indexwrite);
 	dayswrite_fini(&w->dayswrite);

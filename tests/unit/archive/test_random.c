@@ -25,7 +25,7 @@ static void test_promises_hold(void **state)
 {
 	(void)state;
 	struct chaos_result sum = {0};
-	uint64_t one = setting("CHAOS_SEED", 0), first = one ? one : 1,
+	uint64_t one = setting("CHAOS_SEED", 0), first = one ? one : setting("CHAOS_FIRST", 1),
 		 count = one ? 1 : setting("CHAOS_RUNS", RUNS);
 	int64_t seconds = (int64_t)setting("CHAOS_SECONDS", SECONDS);
 	for (uint64_t seed = first; seed < first + count; seed++) {
