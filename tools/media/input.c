@@ -2,15 +2,13 @@
 #include "tools/media/input.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/clock.h"
 #include "base/errors.h"
-#include "base/log.h"
-#include "tools/media/url.h"
+#include "tools/media/avlog.h"
 
 static int64_t mono_ns(void)
 {
@@ -24,25 +22,6 @@ static int64_t wall_us(void)
 	struct timespec t;
 	clock_gettime(CLOCK_REALTIME, &t);
 	return t.tv_sec * US_PER_SECOND + t.tv_nsec / 1000;
-}
-
-/* What libavformat has to say goes to our log, at its lowest level and without passwords. */
-static void av_line(void *context, int level, const char *format, va_list args)
-{
-	if (level > AV_LOG_WARNING)
-		return;
-	char line[512], shown[512];
-	int prefix = 1;
-	av_log_format_line2(context, level, format, args, line, sizeof(line), &prefix);
-	url_redact(line, shown, sizeof(shown));
-	shown[strcspn(shown, "\n")] = 0;
-	log_debug("libavformat says: %s", shown);
-}
-
-static void set_up_library(void)
-{
-	av_log_set_callback(av_line);
-	avformat_network_init();
 }
 
 static int interrupted(void *user)
@@ -140,8 +119,7 @@ static void discard_others(struct input *in)
 
 int input_open(struct input *in, const struct input_options *o, char *why, size_t why_size)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	pthread_once(&once, set_up_library);
+	avlog_install();
 	atomic_bool *stopping = in->stopping;
 	*in = (struct input){.stopping = stopping,
 		.live = o->live,

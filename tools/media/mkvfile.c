@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tools/media/avlog.h"
+
 struct mkvfile {
 	AVFormatContext *context;
 	AVPacket *packet;
@@ -89,6 +91,7 @@ static int begin(struct mkvfile *m, const char *path, const struct bmff_init *in
 int mkvfile_open(
 	const char *path, const struct bmff_init *init, int64_t start_us, struct mkvfile **ret_file)
 {
+	avlog_install();
 	struct mkvfile *m = calloc(1, sizeof(*m));
 	if (!m)
 		return -ENOMEM;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/errors.h"
+#include "tools/media/avlog.h"
 
 #define QUALITY 3 /* of mjpeg's scale from 2, the best, to 31 */
 
@@ -22,6 +23,7 @@ struct picture {
 
 int picture_new(int64_t at_us, struct picture **ret_picture)
 {
+	avlog_install();
 	struct picture *p = calloc(1, sizeof(*p));
 	if (!p)
 		return -ENOMEM;

@@ -50,6 +50,24 @@ static int reserve(struct unpack *u, size_t room)
 	return 0;
 }
 
+/* The length of the whole body, of which a sync prefix is the beginning: told by the headers of its
+ * boxes up to mdat. */
+static uint32_t body_len_of(const struct steppe_fragment *f)
+{
+	struct bytes b = bytes_reader(f->body, f->len);
+	uint64_t total = 0;
+	while (f->prefix_only && bytes_left(&b) > 0) {
+		struct bmff_box box;
+		if (bmff_box_read(&b, &box) || box.size > FRAGMENT_BODY_MAX - total)
+			break;
+		total += box.size;
+		if (box.type == BMFF_FOURCC('m', 'd', 'a', 't'))
+			return (uint32_t)total;
+		bytes_skip(&b, box.size - box.header);
+	}
+	return (uint32_t)f->len;
+}
+
 /* Parses, with more room as long as there is too little. */
 static int parse(
 	struct unpack *u, const struct steppe_fragment *f, struct bmff_fragment *ret_fragment)
@@ -58,8 +76,7 @@ static int parse(
 	while (!error) {
 		*ret_fragment = (struct bmff_fragment){
 			.init = &u->init, .samples = u->parsed, .sample_room = u->room};
-		error = bmff_fragment_read(ret_fragment, f->body, f->len,
-			f->prefix_only ? FRAGMENT_BODY_MAX : (uint32_t)f->len);
+		error = bmff_fragment_read(ret_fragment, f->body, f->len, body_len_of(f));
 		if (error != ERR_LIMIT || u->room >= SAMPLES_MAX)
 			return error;
 		error = reserve(u, u->room * 4);

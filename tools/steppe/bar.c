@@ -147,6 +147,8 @@ static void draw_scale(const struct drawing *d, const struct bar *b, unsigned ce
 						    : "%H:%M",
 			&tm);
 		unsigned column = (unsigned)((at - b->from.us) * cells / window);
+		/* the last mark ends where the bar does */
+		column = column + len > cells && len <= cells ? cells - (unsigned)len : column;
 		if (column + len > sizeof(line) - 1 || (end > 0 && column < end + 1))
 			continue;
 		memcpy(line + column, label, len);

@@ -37,7 +37,7 @@ static const struct option fetch_bench_options[] = {
 	{"parallel", 0, OPTION_COUNT, "N", "4", NULL, offsetof(struct fetch_bench_args, parallel),
 		"windows at a time"},
 	{"camera", 0, OPTION_STRING, "PREFIX", "bench", NULL,
-		offsetof(struct fetch_bench_args, prefix), "from PREFIX-1, PREFIX-2 ..."},
+		offsetof(struct fetch_bench_args, prefix), "from PREFIX-1, PREFIX-2 and so on"},
 	{"cameras", 0, OPTION_COUNT, "N", "16", NULL, offsetof(struct fetch_bench_args, cameras),
 		"so many of them; 0 is the one called PREFIX"},
 	{"stream", 's', OPTION_STRING, "PROFILE", "main", NULL,

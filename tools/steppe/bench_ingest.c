@@ -39,7 +39,7 @@ static const struct option ingest_options[] = {
 	{"window", 0, OPTION_SIZE, "BYTES", "4M", NULL, offsetof(struct ingest_args, window),
 		"with --rate 0: not kept yet, of each stream"},
 	{"camera", 0, OPTION_STRING, "PREFIX", "bench", NULL, offsetof(struct ingest_args, prefix),
-		"record as PREFIX-1, PREFIX-2 ..."},
+		"record as PREFIX-1, PREFIX-2 and so on"},
 	{"register", 0, OPTION_FLAG, NULL, NULL, NULL,
 		offsetof(struct ingest_args, register_cameras),
 		"register these cameras first (needs the role admin)"},

@@ -78,7 +78,25 @@ void fsckreport_finding(
 	printf(": %s\n", f->what);
 }
 
-enum exit_code fsckreport_end(struct fsckreport *r)
+static void print_sum(const struct fsckreport *r, uint64_t open)
+{
+	static const char *const levels[] = {"", "index", "index and tables", "every byte"};
+	char chunks[HUMAN_MAX], bytes[HUMAN_MAX];
+	bool colour = term_has_colour(stdout);
+	human_count(r->chunks, chunks);
+	human_bytes(r->bytes, bytes);
+	printf("%" PRIu64 " stream%s, %s chunks, %s checked (%s): ", r->streams,
+		r->streams == 1 ? "" : "s", chunks, bytes, levels[r->level]);
+	if (open == 0)
+		printf("%sall is well%s%s\n", term_code(TERM_GREEN, colour),
+			term_code(TERM_PLAIN, colour), r->repaired ? " now" : "");
+	else
+		printf("%s%" PRIu64 " finding%s%s; docs/operate/fsck.md says what each means\n",
+			term_code(TERM_RED, colour), open, open == 1 ? "" : "s",
+			term_code(TERM_PLAIN, colour));
+}
+
+enum exit_code fsckreport_end(struct fsckreport *r, int error, const char *what)
 {
 	uint64_t open = r->findings - r->repaired;
 	progress_end(&r->progress);
@@ -89,25 +107,18 @@ enum exit_code fsckreport_end(struct fsckreport *r)
 		json_member_uint(&r->json, "chunks", r->chunks);
 		json_member_uint(&r->json, "bytes", r->bytes);
 		json_member_uint(&r->json, "repaired", r->repaired);
+		json_member_bool(&r->json, "complete", error == 0);
 		json_close(&r->json, '}');
 		json_end(&r->json);
-	} else if (!r->call->quiet || open > 0) {
-		static const char *const levels[] = {"", "index", "index and tables", "every byte"};
-		char chunks[HUMAN_MAX], bytes[HUMAN_MAX];
-		bool colour = term_has_colour(stdout);
-		human_count(r->chunks, chunks);
-		human_bytes(r->bytes, bytes);
-		printf("%" PRIu64 " stream%s, %s chunks, %s checked (%s): ", r->streams,
-			r->streams == 1 ? "" : "s", chunks, bytes, levels[r->level]);
-		if (open == 0)
-			printf("%sall is well%s%s\n", term_code(TERM_GREEN, colour),
-				term_code(TERM_PLAIN, colour), r->repaired ? " now" : "");
-		else
-			printf("%s%" PRIu64
-			       " finding%s%s; docs/operate/fsck.md says what each means\n",
-				term_code(TERM_RED, colour), open, open == 1 ? "" : "s",
-				term_code(TERM_PLAIN, colour));
 	}
+	if (error == -ENOENT) {
+		complainf(r->call, NULL, "there is nothing of %s", what);
+		return ENDED_NOTHING;
+	}
+	if (error)
+		return complain_of(r->call, error, what);
+	if (!r->call->json && (!r->call->quiet || open > 0))
+		print_sum(r, open);
 	return open > 0 ? ENDED_DAMAGED : ENDED_OK;
 }
 
@@ -137,10 +148,9 @@ static enum exit_code fsck_online(struct fsckreport *r, const char *stream)
 	r->streams = 1;
 	r->chunks = result.chunks;
 	r->bytes = result.bytes;
-	code = error ? complain_of(r->call, error, stream) : ENDED_OK;
-	enum exit_code found = fsckreport_end(r);
+	code = fsckreport_end(r, error, stream);
 	cluster_close(&cluster);
-	return code ? code : found;
+	return code;
 }
 
 static enum exit_code fsck_run(struct command_call *call, const void *args)

@@ -194,14 +194,5 @@ enum exit_code fsck_offline(struct fsckreport *r, const char *url, const char *s
 	error = run_loop(o, backend);
 	free(o);
 	store_backend_close(&backend);
-	enum exit_code code = ENDED_OK;
-	if (error == -ENOENT && stream) {
-		progress_end(&r->progress);
-		complainf(r->call, NULL, "there is nothing of %s in %s", stream, url);
-		code = ENDED_NOTHING;
-	} else if (error) {
-		code = complain_of(r->call, error, url);
-	}
-	enum exit_code found = fsckreport_end(r);
-	return code ? code : found;
+	return fsckreport_end(r, error, stream ? stream : url);
 }

@@ -20,7 +20,9 @@ void fsckreport_begin(struct fsckreport *r);
 void fsckreport_finding(
 	struct fsckreport *r, const char *stream, const struct steppe_fsck_finding *finding);
 void fsckreport_progress(struct fsckreport *r, uint64_t bytes);
-enum exit_code fsckreport_end(struct fsckreport *r);
+/* Prints the sum; without a verdict when `error` ended it early, which is complained about here,
+ * too. */
+enum exit_code fsckreport_end(struct fsckreport *r, int error, const char *what);
 
 /* Checks streams of a store that no daemon has open, by its URL ("file:///srv/video"). `stream`
  * NULL: all. Complains by itself. */

@@ -283,9 +283,11 @@ static enum exit_code sum_of(struct recorder *r, const struct recordview_row *ro
 		complainf(r->call, NULL, "%s: %s", row->stream, v->words);
 		return ENDED_FAILURE;
 	}
-	if (v->recorder.refusal && !v->recorder.connected)
-		return complain_refusal(
+	if (v->recorder.refusal && !v->recorder.connected) {
+		(void)complain_refusal(
 			r->call, v->recorder.refusal, v->refusal_reason, row->stream);
+		return ENDED_REFUSED;
+	}
 	if (!v->opened) {
 		complainf(r->call, NULL, "%s: nothing came to be recorded%s%s", row->stream,
 			v->words[0] ? ": " : "", v->words);

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "base/check.h"
+#include "proto/refusal.h"
 
 #define HELD_BACK_BYTES (8u << 20) /* of a fast source: not durable yet, before it must wait */
 #define CLOSED_NOT_YET  1
@@ -72,8 +73,8 @@ static void on_closed(void *user, int status)
 	pthread_mutex_lock(&r->lock);
 	r->recorder = NULL;
 	r->view.closed = status;
-	if (status == 0)
-		r->view.recorder.durable_until_us = r->view.recorder.captured_until_us;
+	if (status == 0 && r->view.last_us > r->view.recorder.durable_until_us)
+		r->view.recorder.durable_until_us = r->view.last_us;
 	pthread_mutex_unlock(&r->lock);
 	tell(r);
 }
@@ -247,14 +248,14 @@ static void close_recorder(struct recording *r)
 	pthread_mutex_unlock(&r->lock);
 	if (!recorder)
 		return;
-	/* what is pending becomes a fragment, so that the last instant captured is known */
 	struct steppe_recorder_status status = STEPPE_INIT(steppe_recorder_status);
-	(void)steppe_recorder_flush(recorder); /* a failure shows when it is closed */
 	steppe_recorder_status(recorder, &status);
 	pthread_mutex_lock(&r->lock);
 	r->view.recorder = status;
 	pthread_mutex_unlock(&r->lock);
-	steppe_recorder_end(recorder, r->timeout_ms, on_closed, r);
+	/* nothing is to be waited for where the cluster will not have it */
+	bool hopeless = !status.connected && status.refusal && !refusal_retry(status.refusal);
+	steppe_recorder_end(recorder, hopeless ? 0 : r->timeout_ms, on_closed, r);
 }
 
 void recording_end(struct recording *r, int timeout_ms)

@@ -15,7 +15,7 @@ struct help_args {
 
 static const struct option help_options[] = {
 	{"man", 0, OPTION_STRING, "PAGE", NULL, NULL, offsetof(struct help_args, man),
-		"print a man page: steppe, record, camera ..."},
+		"print a man page, of steppe or of one of its commands"},
 	{"markdown", 0, OPTION_FLAG, NULL, NULL, NULL, offsetof(struct help_args, markdown),
 		"print docs/reference/steppe.md"},
 	{"exit-codes", 0, OPTION_FLAG, NULL, NULL, NULL, offsetof(struct help_args, exit_codes),
