@@ -60,7 +60,7 @@ static void test_bar_in_a_zone(void **state)
 	const struct steppe_span spans[] = {{MIDNIGHT, MIDNIGHT + HOUR, 5, 1}};
 	const struct steppe_timeline t = {spans, 1, NULL, 0};
 	const struct bar b = {"a/main", {MIDNIGHT}, {MIDNIGHT + HOUR}, &t, 12};
-	set_zone("XXX-5:30");
+	set_zone("ZON-5:30");
 	draw_bar(&p, &b, false);
 	assert_non_null(strstr(p.text, "05:30:00 - 06:30:00 (+0530)"));
 	assert_non_null(strstr(p.text, "  05:30   05:40"));
@@ -152,7 +152,7 @@ static void test_calendar_in_a_zone(void **state)
 	const int32_t day = (int32_t)(MIDNIGHT / US_PER_DAY);
 	struct steppe_day days[] = {day_of(day, 60, 96), day_of(day + 1, 0, 4)};
 	const struct calendar c = {"a/main", days, 2, 35};
-	set_zone("XXX-8");
+	set_zone("ZON-8");
 	draw_calendar(&p, &c, false);
 	/* 15:00 UTC is 23:00 there */
 	assert_non_null(strstr(
