@@ -17,7 +17,9 @@
 
 #include "base/errors.h"
 #include "client/spool.h"
+#include "client/steppe.h"
 #include "tests/lib/alloc_fail.h"
+#include "tests/lib/golden.h"
 #include "tests/unit/client/made.h"
 
 static char folder[64];
@@ -375,6 +377,36 @@ static void test_strange_files(void **state)
 	expect_numbers(1, 3);
 }
 
+/* The bytes of every level ever written can still be read, and are what is written today. */
+static void test_golden(void **state)
+{
+	(void)state;
+	char path[128];
+	static uint8_t bytes[8192];
+	for (unsigned n = 1; n <= 2; n++)
+		assert_int_equal(append_item(made_item(n, 40), n), 0);
+	struct item *item = made_item_of(4, 40, 1);
+	item->gap_cause = STEPPE_GAP_CAMERA_OFF;
+	item->gap_from_us = MADE_START_US + 3 * US_PER_SECOND;
+	assert_int_equal(append_item(item, 4), 0);
+	snprintf(path, sizeof(path), "%s/gate-7@main/live.00000001", folder);
+	FILE *file = fopen(path, "rb");
+	size_t len = fread(bytes, 1, sizeof(bytes), file);
+	fclose(file);
+	golden_check("spool-segment-1", bytes, len);
+	struct spool_state s = {.generation = 3, .captured_until_us = MADE_START_US};
+	for (uint64_t i = 0; i < LANES; i++) {
+		s.lane[i].session = 100 + i;
+		s.lane[i].base = 7 * i;
+		s.lane[i].durable = 9 + i;
+	}
+	spool_state_encode(&s, bytes);
+	golden_check("spool-state-1", bytes, SPOOL_STATE_SIZE);
+	struct spool_state again;
+	assert_int_equal(spool_state_decode(bytes, SPOOL_STATE_SIZE, &again), 0);
+	assert_memory_equal(&again, &s, sizeof(s));
+}
+
 static void short_of_memory(void *user)
 {
 	(void)user;
@@ -429,6 +461,7 @@ int main(void)
 		TEST(test_damaged_at_every_byte),
 		TEST(test_a_full_disk),
 		TEST(test_strange_files),
+		TEST(test_golden),
 		TEST(test_short_of_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
