@@ -38,8 +38,8 @@ enum recorder_state {
 struct recorder_inlet {
 	pthread_mutex_t lock;
 	struct fragmenter fragmenter;
-	struct loop_task bell; /* rung when something is made */
-	bool rung, dead;       /* rung: the bell is on its way */
+	struct loop_task bell;      /* rung when something is made */
+	bool rung, dead;            /* rung: the bell is on its way */
 	uint64_t limit;             /* of memory */
 	uint64_t held;              /* that the loop holds */
 	bool dropping;              /* no room: until a sync sample finds some */
