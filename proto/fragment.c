@@ -14,6 +14,7 @@
 #define FRAGMENT_DURATION_MAX_US 60000000u
 #define FRAGMENT_FLAGS_ALL       0x3fu
 #define TFDT_VALUE_SIZE          8
+#define SEAL_BLOCK               16384u
 
 /* Offsets in the encoded header:
  *
@@ -176,8 +177,8 @@ static uint32_t rest_crc(const struct fragment_header *h, const void *body)
 	return crc32c(0, (const uint8_t *)body + h->prefix_len, h->body_len - h->prefix_len);
 }
 
-static int body_digests(const struct fragment_header *h, const void *body,
-	uint8_t ret_prefix[DIGEST_SIZE], uint8_t ret_rest[DIGEST_SIZE])
+static int prefix_digest(
+	const struct fragment_header *h, const void *body, uint8_t ret_digest[DIGEST_SIZE])
 {
 	uint8_t fields[PREFIX_DIGEST_AT];
 	struct bytes b = bytes_writer(fields, sizeof(fields));
@@ -188,11 +189,29 @@ static int body_digests(const struct fragment_header *h, const void *body,
 	struct pieces w = {.h = h, .body = body, .end = h->prefix_len};
 	for (struct piece p; next_piece(&w, &p);)
 		digest_add(&d, p.data, p.len);
-	int rc = digest_finish(&d, ret_prefix);
-	if (rc == 0)
-		rc = digest_of((const uint8_t *)body + h->prefix_len, h->body_len - h->prefix_len,
-			ret_rest);
-	return rc;
+	return digest_finish(&d, ret_digest);
+}
+
+static int rest_digest(
+	const struct fragment_header *h, const void *body, uint8_t ret_digest[DIGEST_SIZE])
+{
+	return digest_of(
+		(const uint8_t *)body + h->prefix_len, h->body_len - h->prefix_len, ret_digest);
+}
+
+/* Checksum and digest of the rest in one walk: a block is hashed while the cache still has it. */
+static int seal_rest(struct fragment_header *h, const void *body)
+{
+	const uint8_t *at = (const uint8_t *)body + h->prefix_len;
+	struct digest d;
+	digest_start(&d);
+	h->rest_crc = 0;
+	for (size_t left = h->body_len - h->prefix_len, len; left; left -= len, at += len) {
+		len = left < SEAL_BLOCK ? left : SEAL_BLOCK;
+		h->rest_crc = crc32c(h->rest_crc, at, len);
+		digest_add(&d, at, len);
+	}
+	return digest_finish(&d, h->rest_digest);
 }
 
 int fragment_seal(struct fragment_header *h, const void *body, bool with_digests)
@@ -202,11 +221,15 @@ int fragment_seal(struct fragment_header *h, const void *body, bool with_digests
 		return rc;
 	struct fragment_header sealed = *h;
 	sealed.prefix_crc = prefix_crc(h, body);
-	sealed.rest_crc = rest_crc(h, body);
 	memset(sealed.prefix_digest, 0, DIGEST_SIZE);
 	memset(sealed.rest_digest, 0, DIGEST_SIZE);
 	if (with_digests)
-		rc = body_digests(&sealed, body, sealed.prefix_digest, sealed.rest_digest);
+		rc = seal_rest(&sealed, body);
+	else
+		sealed.rest_crc = rest_crc(h, body);
+	/* over the checksums too, so it comes last */
+	if (rc == 0 && with_digests)
+		rc = prefix_digest(&sealed, body, sealed.prefix_digest);
 	if (rc == 0)
 		*h = sealed;
 	return rc;
@@ -232,7 +255,9 @@ int fragment_check_digest(const struct fragment_header *h, const void *body)
 		!memcmp(h->rest_digest, none, DIGEST_SIZE))
 		return -ENODATA;
 	uint8_t prefix[DIGEST_SIZE], rest[DIGEST_SIZE];
-	int rc = body_digests(h, body, prefix, rest);
+	int rc = prefix_digest(h, body, prefix);
+	if (rc == 0)
+		rc = rest_digest(h, body, rest);
 	if (rc == 0 && (memcmp(prefix, h->prefix_digest, DIGEST_SIZE) ||
 			       memcmp(rest, h->rest_digest, DIGEST_SIZE)))
 		rc = ERR_CHECKSUM;

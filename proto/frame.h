@@ -17,6 +17,12 @@
 #define FRAME_META_MAX    (1u << 20)
 #define FRAME_BODY_MAX    (8u << 20)
 
+/* A body of some size is received into a buffer with room before and behind it, so that who stores it can put a few bytes
+ * around it and has one piece still. Whoever holds the buffer alone may write there. */
+#define FRAME_ROOM_FROM   65536u /* bytes of the smallest such body */
+#define FRAME_ROOM_BEFORE 256u
+#define FRAME_ROOM_BEHIND 4352u
+
 /* Numbers are for ever. */
 enum frame_type {
 	FRAME_HELLO = 1, FRAME_REFUSED = 2, FRAME_REDIRECT = 3, FRAME_PING = 4, FRAME_PONG = 5, FRAME_STOP = 6,

@@ -41,7 +41,7 @@ void frame_reader_space(struct frame_reader *r, uint8_t **ret_space, size_t *ret
 		part = r->meta;
 		len = r->header.meta_len;
 	} else if (r->part == FRAME_PART_BODY) {
-		part = r->body.buf->data;
+		part = r->body.buf->data + (r->body.data - r->body.buf->data);
 		len = r->header.body_len;
 	}
 	CHECK(r->part != FRAME_PART_DONE && r->at < len);
@@ -69,10 +69,12 @@ static int meta_done(struct frame_reader *r)
 	int rc = frame_check(r->raw_header, r->meta);
 	if (rc < 0 || !r->header.body_len)
 		return rc;
-	r->body.buf = buf_new(r->header.body_len);
+	bool room = r->header.body_len >= FRAME_ROOM_FROM;
+	size_t before = room ? FRAME_ROOM_BEFORE : 0, behind = room ? FRAME_ROOM_BEHIND : 0;
+	r->body.buf = buf_new(before + r->header.body_len + behind);
 	if (!r->body.buf)
 		return -ENOMEM;
-	r->body.data = r->body.buf->data;
+	r->body.data = r->body.buf->data + before;
 	r->body.len = r->header.body_len;
 	return 0;
 }

@@ -57,29 +57,51 @@ static bool is_shared(const struct slice *body)
 	return atomic_load_explicit(&body->buf->refs, memory_order_acquire) != 1;
 }
 
+/* A buffer's bytes before a slice of it. */
+static size_t offset_in_buf(const struct slice *s)
+{
+	return (size_t)(s->data - s->buf->data);
+}
+
+/* Where the box goes: before the body, when its buffer has room there (FRAME_ROOM_BEFORE), so that
+ * both are one piece of memory; else into a buffer of its own, with the part of the body that will
+ * be changed and must be copied. */
+static int place_box(struct piece *p, const struct slice *body, const struct intake *in)
+{
+	size_t before = offset_in_buf(body);
+	bool shared = is_shared(body);
+	if (!shared && before >= CHUNK_FRAG_BOX) {
+		p->parts[p->part_count++] =
+			slice_of(body->buf, before - CHUNK_FRAG_BOX, CHUNK_FRAG_BOX);
+	} else {
+		uint32_t copied = shared ? moof_part(in) : 0;
+		struct buf *box = buf_new(CHUNK_FRAG_BOX + copied);
+		if (!box)
+			return -ENOMEM;
+		memcpy(box->data + CHUNK_FRAG_BOX, body->data, copied);
+		p->copied = copied;
+		p->parts[p->part_count++] =
+			(struct slice){.buf = box, .data = box->data, .len = box->len};
+	}
+	p->parts[p->part_count++] = slice_of(body->buf, before + p->copied, body->len - p->copied);
+	return 0;
+}
+
 int piece_new(const struct fragment_header *h, const struct slice *body, const struct intake *in,
 	struct wall receipt, uint8_t gap_cause, struct piece **ret_piece)
 {
-	bool shared = is_shared(body);
-	uint32_t copied = shared ? moof_part(in) : 0;
 	struct piece *p = calloc(1, sizeof(*p));
-	struct buf *box = buf_new(CHUNK_FRAG_BOX + copied);
-	if (!p || !box) {
-		buf_unref(&box);
+	if (!p || place_box(p, body, in)) {
 		free(p);
 		return -ENOMEM;
 	}
-	chunk_frag_build(h, receipt, gap_cause, box->data);
-	memcpy(box->data + CHUNK_FRAG_BOX, body->data, copied);
+	const struct slice *box = &p->parts[0];
+	chunk_frag_build(h, receipt, gap_cause, box->buf->data + offset_in_buf(box));
 	list_init(&p->node);
 	p->seq = h->seq;
 	p->end = fragment_end(h);
 	p->body_len = h->body_len;
 	p->bytes = CHUNK_FRAG_BOX + h->body_len;
-	p->in_place = !shared;
-	p->parts[p->part_count++] = (struct slice){.buf = box, .data = box->data, .len = box->len};
-	p->parts[p->part_count++] = slice_of(
-		body->buf, (size_t)(body->data - body->buf->data) + copied, body->len - copied);
 	p->run_count = (uint8_t)in->run_count;
 	for (size_t i = 0; i < in->run_count; i++) {
 		p->tfdt_offset[i] = in->runs[i].tfdt_offset;
@@ -91,12 +113,20 @@ int piece_new(const struct fragment_header *h, const struct slice *body, const s
 
 void piece_commit(struct piece *p)
 {
-	struct slice *part = &p->parts[p->in_place ? 1 : 0];
-	size_t base = (size_t)(part->data - part->buf->data) + (p->in_place ? 0 : CHUNK_FRAG_BOX);
+	/* the copy follows the box; a body that was not copied is the second part */
+	const struct slice *part = &p->parts[p->copied ? 0 : 1];
+	size_t body = offset_in_buf(part) + (p->copied ? CHUNK_FRAG_BOX : 0);
 	for (unsigned i = 0; i < p->run_count; i++) {
-		struct bytes b = bytes_writer(part->buf->data + base + p->tfdt_offset[i], 8);
+		struct bytes b = bytes_writer(part->buf->data + body + p->tfdt_offset[i], 8);
 		bytes_put_u64(&b, p->decode_time[i]);
 	}
+}
+
+uint8_t *piece_room_behind(const struct piece *p, size_t len)
+{
+	const struct slice *last = &p->parts[p->part_count - 1];
+	size_t end = offset_in_buf(last) + last->len;
+	return !p->copied && last->buf->len - end >= len ? last->buf->data + end : NULL;
 }
 
 void piece_free(struct piece **slot)

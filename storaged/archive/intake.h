@@ -22,7 +22,8 @@ struct piece {
 	struct slice parts[PIECE_PARTS_MAX]; /* steppe-frag box (and moof, when it had to be
 						copied), then the body (or its rest) */
 	/* private: what piece_commit still has to do */
-	bool in_place;
+	uint32_t copied; /* bytes of the body that follow the box in its buffer; 0: changed in place
+			  */
 	uint8_t run_count;
 	uint32_t tfdt_offset[FRAGMENT_TRACKS_MAX];
 	uint64_t decode_time[FRAGMENT_TRACKS_MAX];
@@ -47,4 +48,6 @@ int piece_new(const struct fragment_header *h, const struct slice *body, const s
 /* The piece is in the chunk: writes the decode times, in place when nobody else holds the body,
  * else into a copy of its moof. */
 void piece_commit(struct piece *p);
+/* `len` bytes of memory right behind the piece that are its own to write to, or NULL. */
+uint8_t *piece_room_behind(const struct piece *p, size_t len);
 void piece_free(struct piece **piece);

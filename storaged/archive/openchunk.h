@@ -57,7 +57,8 @@ struct openchunk {
 	struct list waiting, flying; /* pieces: to be written; in the batch on its way */
 	uint64_t waiting_bytes;
 	uint64_t flying_bytes; /* with head and padding */
-	struct buf *head_buf, *padding, *seal_buf;
+	struct buf *head_buf, *seal_buf;
+	struct slice padding;
 	struct slice *parts;
 	struct slice seal_part;
 	struct chunk_seal seal;

@@ -51,7 +51,7 @@ static void drop_batch(struct openchunk *c)
 	free(c->parts);
 	c->parts = NULL;
 	buf_unref(&c->head_buf);
-	buf_unref(&c->padding);
+	slice_drop(&c->padding);
 }
 
 static void count_durable(struct openchunk *c, const struct piece *p)
@@ -87,21 +87,26 @@ static void batch_settled(struct openchunk *c)
 	writer_poke(c->writer);
 }
 
-/* The first of the waiting pieces that make a batch; their bytes. */
-static unsigned choose_pieces(const struct openchunk *c, uint64_t *ret_bytes)
+/* The first of the waiting pieces, which make a batch. */
+struct choice {
+	unsigned pieces;
+	uint64_t bytes;
+	const struct piece *last;
+};
+
+static struct choice choose_pieces(const struct openchunk *c)
 {
-	unsigned count = 0;
-	uint64_t bytes = 0;
+	struct choice chosen = {0};
 	list_each (node, &c->waiting) {
 		const struct piece *p = list_entry(node, struct piece, node);
-		if (count == BATCH_PIECES_MAX ||
-			(count && bytes + p->bytes > c->writer->limits.batch_bytes))
+		if (chosen.pieces == BATCH_PIECES_MAX ||
+			(chosen.pieces && chosen.bytes + p->bytes > c->writer->limits.batch_bytes))
 			break;
-		bytes += p->bytes;
-		count++;
+		chosen.bytes += p->bytes;
+		chosen.pieces++;
+		chosen.last = p;
 	}
-	*ret_bytes = bytes;
-	return count;
+	return chosen;
 }
 
 /* The chunk's head, before the first batch. */
@@ -113,24 +118,43 @@ static int make_head(struct openchunk *c)
 	return chunk_head_build(&c->header, c->init->data, c->init->len, &c->head_buf);
 }
 
-static int make_padding(struct openchunk *c, uint64_t end)
+/* Right behind the last piece when there is room, so that a batch of one piece is one piece of
+ * memory: the store on RADOS then has nothing to put together. */
+static int make_padding(struct openchunk *c, const struct piece *last, uint64_t end)
 {
-	uint32_t padding = chunk_padding(end, store_alignment(c->writer->tenure.store, STORE_DATA));
-	if (!padding)
+	uint32_t len = chunk_padding(end, store_alignment(c->writer->tenure.store, STORE_DATA));
+	if (!len)
 		return 0;
-	c->padding = buf_new(padding);
-	if (!c->padding)
-		return -ENOMEM;
-	memset(c->padding->data, 0, padding);
-	chunk_padding_build(c->padding->data, padding);
+	uint8_t *to = piece_room_behind(last, len);
+	if (to) {
+		c->padding =
+			(struct slice){buf_ref(last->parts[last->part_count - 1].buf), to, len};
+	} else {
+		struct buf *own = buf_new(len);
+		if (!own)
+			return -ENOMEM;
+		to = own->data;
+		c->padding = (struct slice){own, to, len};
+	}
+	memset(to, 0, len);
+	chunk_padding_build(to, len);
 	return 0;
 }
 
-static size_t add_part(struct openchunk *c, size_t count, struct buf *b)
+/* Everything of a batch that takes memory. */
+static int make_batch(struct openchunk *c, const struct choice *chosen)
 {
-	if (b)
-		c->parts[count++] = (struct slice){.buf = b, .data = b->data, .len = b->len};
-	return count;
+	int rc = make_head(c);
+	uint64_t head = c->head_buf ? c->head_buf->len : 0;
+	if (!rc)
+		rc = make_padding(c, chosen->last, c->len + head + chosen->bytes);
+	if (rc)
+		return rc;
+	c->parts = calloc((size_t)chosen->pieces * PIECE_PARTS_MAX + 2, sizeof(*c->parts));
+	if (!c->parts)
+		return -ENOMEM;
+	c->flying_bytes = head + chosen->bytes + c->padding.len;
+	return 0;
 }
 
 /* Moves `pieces` of the waiting into the batch, fixing their places in the table; returns the
@@ -138,7 +162,10 @@ static size_t add_part(struct openchunk *c, size_t count, struct buf *b)
 static size_t load_batch(struct openchunk *c, unsigned pieces)
 {
 	uint64_t at = c->len + (c->head_buf ? c->head_buf->len : 0);
-	size_t count = add_part(c, 0, c->head_buf);
+	size_t count = 0;
+	if (c->head_buf)
+		c->parts[count++] =
+			(struct slice){c->head_buf, c->head_buf->data, c->head_buf->len};
 	while (pieces--) {
 		struct piece *p = list_entry(list_pop(&c->waiting), struct piece, node);
 		c->table.fragments[p->index].offset = (uint32_t)at + CHUNK_FRAG_BOX;
@@ -150,32 +177,24 @@ static size_t load_batch(struct openchunk *c, unsigned pieces)
 		if (!rule_holds(RULE_ACK_SETTLED))
 			count_durable(c, p);
 	}
-	return add_part(c, count, c->padding);
+	if (c->padding.len)
+		c->parts[count++] = c->padding;
+	return count;
 }
 
 void openchunk_write_batch(struct openchunk *c)
 {
 	char ep[ATTR_U64_SIZE + 1], last[2 * ATTR_U64_SIZE + 1];
 	bool create = c->state == OPENCHUNK_PLANNED;
-	uint64_t bytes;
-	unsigned pieces = choose_pieces(c, &bytes);
-	int rc = make_head(c);
-	uint64_t head = c->head_buf ? c->head_buf->len : 0;
-	if (!rc)
-		rc = make_padding(c, c->len + head + bytes);
-	if (!rc) {
-		c->parts = calloc((size_t)pieces * PIECE_PARTS_MAX + 2, sizeof(*c->parts));
-		rc = c->parts ? 0 : -ENOMEM;
-	}
-	if (rc) {
+	struct choice chosen = choose_pieces(c);
+	if (make_batch(c, &chosen)) {
 		drop_batch(c);
 		retry_later(&c->retry, c->writer->tenure.loop);
 		return;
 	}
 	retry_reset(&c->retry);
 	loop_timer_stop(&c->batch_timer);
-	c->flying_bytes = head + bytes + (c->padding ? c->padding->len : 0);
-	size_t parts = load_batch(c, pieces);
+	size_t parts = load_batch(c, chosen.pieces);
 	begin(c);
 	if (create) {
 		settle_guard_absent(&c->settle);

@@ -46,8 +46,9 @@ int writer_session_open(struct writer *w, struct writer_session *s, struct buf *
 /* Takes one fragment whose header and CRC the caller has checked. 0; or a refusal as a negative:
  * -(REFUSAL_SEQUENCE) a number is missing,
  * -(REFUSAL_NO_SYNC), -(REFUSAL_MALFORMED_MEDIA), -(REFUSAL_TIME), -ENOMEM ... A number already
- * received is dropped and 0 returned. References the body; rebases its tfdt in place when the body
- * is not shared, else in a copy of the moof. */
+ * received is dropped and 0 returned. References the body; when its buffer
+ * is not shared, rebases its tfdt in place and writes what surrounds it in a chunk into the room
+ * before and behind it (FRAME_ROOM_*), else makes copies. */
 int writer_append(struct writer_session *s, const struct fragment_header *h,
 	const struct slice *body, struct wall receipt);
 /* The codec configuration from the next fragment on. */

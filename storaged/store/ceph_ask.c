@@ -169,12 +169,21 @@ static void add_guards(rados_write_op_t w, const struct ceph_op *op)
 	}
 }
 
+/* Whether the parts follow one another in memory. */
+static bool is_one_piece(const struct store_edits *e)
+{
+	for (size_t i = 1; i < e->body_count; i++)
+		if (e->body[i].data != e->body[i - 1].data + e->body[i - 1].len)
+			return false;
+	return true;
+}
+
 /* The body as one piece, as an erasure-coded pool demands and OSDs like it. librados copies it
  * once more. */
 static int gather_body(struct ceph_conn *conn, const struct ceph_op *op, const char **ret_body)
 {
 	const struct store_edits *e = &op->edits;
-	if (e->body_count == 1) {
+	if (is_one_piece(e)) {
 		*ret_body = (const char *)e->body[0].data;
 		return 0;
 	}

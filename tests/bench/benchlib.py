@@ -56,7 +56,7 @@ class Bench:
     def forget(self, world):
         """Removes what a round has left, so that the next finds the disks as they were."""
         if world.kind == "ceph":
-            self.ceph.remove(world.store_url.rsplit("namespace=", 1)[1])
+            self.ceph.remove(world.namespace)
         shutil.rmtree(world.work)
 
 
@@ -166,7 +166,7 @@ def ingest(bench, turn, store, fragment=1_000_000):
     world = bench.world(f"ingest-{turn}", store)
     daemon = world.daemon(record__any_camera="true")
     meter = Meter(daemon, bench.ceph if store == "ceph" else None)
-    answer = run_json(world.command, "bench", "ingest", "--json", "--streams", 4 if bench.args.smoke else STREAMS, "--rate", 0,
+    answer = run_json(world.program, "bench", "ingest", "--json", "--streams", 4 if bench.args.smoke else STREAMS, "--rate", 0,
                       "--fragment", fragment, "--duration", f"{bench.args.seconds}s", config=world.config("recorder"))
     figures = {"mb_per_s": answer["mb_per_second"], **meter.per_gb(answer["bytes"] / 1e6),
                "ack_p50_ms": answer["ack_p50_us"] / 1e3, "ack_p95_ms": answer["ack_p95_us"] / 1e3}

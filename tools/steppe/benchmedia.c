@@ -10,6 +10,7 @@
 #define NOISE_BYTES (4u << 20)
 #define MACROBLOCKS (BENCHMEDIA_SIDE / 16 * (BENCHMEDIA_SIDE / 16))
 #define SEI_UUID    16
+#define REPEAT_MAX  16 /* bytes of a repeating picture's slice, at most */
 
 /* --- bits --- */
 
@@ -184,8 +185,11 @@ void benchmedia_fini(struct benchmedia *m)
 {
 	free(m->noise);
 	free(m->key);
-	free(m->out);
-	m->noise = m->key = m->out = NULL;
+	for (unsigned i = 0; i < BENCHMEDIA_KEPT; i++) {
+		free(m->kept[0][i].bytes);
+		free(m->kept[1][i].bytes);
+	}
+	*m = (struct benchmedia){0};
 }
 
 struct steppe_track benchmedia_track(const struct benchmedia *m)
@@ -200,7 +204,7 @@ struct steppe_track benchmedia_track(const struct benchmedia *m)
 }
 
 /* A SEI unit of user data with `len` random bytes; returns its length with prefix. */
-static size_t put_noise(struct benchmedia *m, uint8_t *to, size_t len)
+static size_t put_noise(const struct benchmedia *m, uint8_t *to, size_t len)
 {
 	size_t at = 4;
 	to[at++] = 0x06;
@@ -209,9 +213,8 @@ static size_t put_noise(struct benchmedia *m, uint8_t *to, size_t len)
 	for (; size >= 255; size -= 255)
 		to[at++] = 255;
 	to[at++] = (uint8_t)size;
-	/* from another place each time, so that nothing below finds the same block twice */
-	size_t offset =
-		(size_t)(hash64(len, &m->frame_num, sizeof(m->frame_num)) % (m->noise_len - 4096));
+	/* from another place each time, so that nothing below finds the same block at once again */
+	size_t offset = (size_t)(hash64(len, m->next, sizeof(m->next)) % (m->noise_len - 4096));
 	for (size_t done = 0; done < len;) {
 		size_t n = m->noise_len - offset < len - done ? m->noise_len - offset : len - done;
 		memcpy(to + at + done, m->noise + offset, n);
@@ -224,26 +227,28 @@ static size_t put_noise(struct benchmedia *m, uint8_t *to, size_t len)
 	return at;
 }
 
+static bool make_picture(
+	const struct benchmedia *m, struct benchmedia_picture *p, bool key, size_t size)
+{
+	size_t picture = key ? m->key_len : REPEAT_MAX;
+	uint8_t *bytes = realloc(p->bytes, size + size / 200 + picture + 128);
+	if (!bytes)
+		return false;
+	*p = (struct benchmedia_picture){.bytes = bytes, .size = size};
+	if (size > picture + SEI_UUID + 16)
+		p->slice = put_noise(m, bytes, size - picture - (size - picture) / 256 - 8);
+	if (key)
+		memcpy(bytes + p->slice, m->key, m->key_len);
+	return true;
+}
+
 const uint8_t *benchmedia_frame(struct benchmedia *m, bool key, size_t size, size_t *ret_len)
 {
-	size_t room = size + size / 200 + m->key_len + 128;
-	if (room > m->out_room) {
-		uint8_t *grown = realloc(m->out, room);
-		if (!grown)
-			return NULL;
-		m->out = grown;
-		m->out_room = room;
-	}
+	struct benchmedia_picture *p = &m->kept[key][m->next[key] % BENCHMEDIA_KEPT];
+	if (p->size != size && !make_picture(m, p, key, size))
+		return NULL;
+	m->next[key]++;
 	m->frame_num = key ? 0 : m->frame_num + 1;
-	size_t picture = key ? m->key_len : 16, at = 0;
-	if (size > picture + SEI_UUID + 16)
-		at = put_noise(m, m->out, size - picture - (size - picture) / 256 - 8);
-	if (key) {
-		memcpy(m->out + at, m->key, m->key_len);
-		at += m->key_len;
-	} else {
-		at += put_repeat(m->out + at, m->frame_num);
-	}
-	*ret_len = at;
-	return m->out;
+	*ret_len = p->slice + (key ? m->key_len : put_repeat(p->bytes + p->slice, m->frame_num));
+	return p->bytes;
 }

@@ -87,6 +87,41 @@ static void test_shared_copies_the_moof(void **state)
 	take(true);
 }
 
+/* A body as frames bring it: what surrounds it in a chunk is put where it lies. */
+static void test_room_around(void **state)
+{
+	(void)state;
+	struct fragment_header h;
+	struct buf *alone = make(&h), *around = buf_new(CHUNK_FRAG_BOX + alone->len + 100);
+	memset(around->data, 0xee, around->len);
+	memcpy(around->data + CHUNK_FRAG_BOX, alone->data, alone->len);
+	struct slice slice = slice_of(around, CHUNK_FRAG_BOX, alone->len);
+	struct intake in;
+	struct piece *p = NULL;
+	assert_int_equal(intake_read(&in, &h, &slice), 0);
+	in.runs[0].decode_time = 4711;
+	/* held by another: nothing of the buffer is written to */
+	assert_int_equal(piece_new(&h, &slice, &in, (struct wall){1}, GAP_NONE, &p), 0);
+	piece_commit(p);
+	assert_null(piece_room_behind(p, 1));
+	assert_int_equal(around->data[0], 0xee);
+	assert_memory_equal(slice.data, alone->data, alone->len);
+	piece_free(&p);
+	buf_unref(&around);
+	assert_int_equal(piece_new(&h, &slice, &in, (struct wall){1}, GAP_NONE, &p), 0);
+	piece_commit(p);
+	assert_ptr_equal(p->parts[0].data, slice.data - CHUNK_FRAG_BOX);
+	assert_ptr_equal(p->parts[1].data, slice.data);
+	assert_int_equal(tfdt(slice.data, &h, 0), 4711);
+	assert_ptr_equal(piece_room_behind(p, 100), slice.data + slice.len);
+	assert_null(piece_room_behind(p, 101));
+	piece_free(&p);
+	assert_int_equal(atomic_load(&slice.buf->refs), 1);
+	intake_fini(&in);
+	buf_unref(&alone);
+	slice_drop(&slice);
+}
+
 static void test_many_samples(void **state)
 {
 	(void)state;
@@ -163,6 +198,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_alone_in_place),
 		cmocka_unit_test(test_shared_copies_the_moof),
+		cmocka_unit_test(test_room_around),
 		cmocka_unit_test(test_many_samples),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_memory_short),

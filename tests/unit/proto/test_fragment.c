@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -71,6 +72,29 @@ static void round_trip(void **state)
 	assert_int_equal(read.tfdt_offset[1], 120);
 	for (size_t len = 0; len < sizeof(wire); len++)
 		assert_int_equal(fragment_header_decode(wire, len, &read), ERR_TRUNCATED);
+}
+
+/* Larger than what is hashed at a time, and no multiple of it. */
+static void large_bodies(void **state)
+{
+	(void)state;
+	const uint32_t lens[] = {200, 201, 200 + 16384, 201 + 16384, 100001};
+	uint8_t *body = malloc(100001);
+	assert_non_null(body);
+	for (size_t i = 0; i < 100001; i++)
+		body[i] = (uint8_t)(i * 7 + i / 251);
+	for (size_t i = 0; i < ARRAY_LEN(lens); i++) {
+		struct fragment_header h = header(), plain;
+		h.body_len = lens[i];
+		plain = h;
+		assert_int_equal(fragment_seal(&h, body, true), 0);
+		assert_int_equal(fragment_check_crc(&h, body), 0);
+		assert_int_equal(fragment_check_digest(&h, body), 0);
+		assert_int_equal(fragment_seal(&plain, body, false), 0);
+		assert_int_equal(plain.rest_crc, h.rest_crc);
+		assert_int_equal(plain.prefix_crc, h.prefix_crc);
+	}
+	free(body);
 }
 
 static void any_changed_bit_of_the_header_shows(void **state)
@@ -250,6 +274,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(round_trip),
+		cmocka_unit_test(large_bodies),
 		cmocka_unit_test(any_changed_bit_of_the_header_shows),
 		cmocka_unit_test(headers_beyond_limits_are_refused),
 		cmocka_unit_test(headers_without_sense_are_refused),

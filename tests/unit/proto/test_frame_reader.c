@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "base/check.h"
 #include "base/errors.h"
 
 /* A conversation of four frames: with all parts, without meta, without body, without both. */
@@ -138,6 +139,32 @@ static void bodies_outlive_the_reader(void **state)
 	slice_drop(&body);
 }
 
+/* Who alone holds a large body may put something before and behind it. */
+static void room_around_large_bodies(void **state)
+{
+	(void)state;
+	const uint32_t lens[] = {1, FRAME_ROOM_FROM - 1, FRAME_ROOM_FROM, 100001};
+	for (size_t i = 0; i < ARRAY_LEN(lens); i++) {
+		uint8_t *bytes = malloc(FRAME_HEADER_SIZE + lens[i]), *space;
+		size_t len = put_frame(bytes, 1, 0, lens[i]), room;
+		struct frame_reader r;
+		frame_reader_init(&r, 0, lens[i]);
+		for (size_t at = 0; at < len; at += room) {
+			frame_reader_space(&r, &space, &room);
+			memcpy(space, bytes + at, room);
+			assert_int_equal(frame_reader_add(&r, room), at + room == len);
+		}
+		struct slice body = frame_reader_frame(&r).body;
+		assert_memory_equal(body.data, bytes + FRAME_HEADER_SIZE, lens[i]);
+		size_t before = (size_t)(body.data - body.buf->data);
+		bool large = lens[i] >= FRAME_ROOM_FROM;
+		assert_int_equal(before, large ? FRAME_ROOM_BEFORE : 0);
+		assert_int_equal(body.buf->len, before + lens[i] + (large ? FRAME_ROOM_BEHIND : 0));
+		frame_reader_fini(&r);
+		free(bytes);
+	}
+}
+
 static int first_error(const uint8_t *data, size_t len, uint32_t meta_max, uint32_t body_max)
 {
 	struct frame_reader r;
@@ -191,7 +218,8 @@ static void limits_change_between_frames(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(in_pieces_of_every_size),
-		cmocka_unit_test(cut_at_every_byte), cmocka_unit_test(bodies_outlive_the_reader),
-		cmocka_unit_test(refusals), cmocka_unit_test(limits_change_between_frames)};
+		cmocka_unit_test(room_around_large_bodies), cmocka_unit_test(cut_at_every_byte),
+		cmocka_unit_test(bodies_outlive_the_reader), cmocka_unit_test(refusals),
+		cmocka_unit_test(limits_change_between_frames)};
 	return cmocka_run_group_tests(tests, make_talk, NULL);
 }
