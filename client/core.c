@@ -2,6 +2,7 @@
 #include "client/core.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 int core_init(struct core *c, struct loop *loop, const struct router_ops *ops,
@@ -10,6 +11,7 @@ int core_init(struct core *c, struct loop *loop, const struct router_ops *ops,
 	*c = (struct core){.loop = loop, .worker = worker};
 	list_init(&c->calls);
 	c->boot_nonce = loop_random(loop);
+	atomic_init(&c->random, loop_random(loop));
 	return router_init(&c->router, loop, ops, addresses);
 }
 
@@ -64,6 +66,16 @@ void call_end(struct call *call)
 	list_remove(&call->node);
 	if (c->stopped && !c->cancelling && list_empty(&c->calls) && !c->router.stopping)
 		stop_router(c);
+}
+
+/* splitmix64 (Steele, Lea, Flood 2014) from the loop's randomness. */
+uint64_t core_random(struct core *c)
+{
+	const uint64_t step = UINT64_C(0x9e3779b97f4a7c15);
+	uint64_t z = atomic_fetch_add(&c->random, step) + step;
+	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+	return z ^ z >> 31;
 }
 
 void core_log(const struct core *c, int level, const char *format, ...)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the machines of the library share: a loop, the way to the daemons, a worker for disks, and
- * the list of what is going on. Loop thread only, but for core_log. A simulator makes one of its
- * own parts; programs get one inside of a `struct steppe`. */
+ * the list of what is going on. Loop thread only, but for core_log and core_random. A simulator
+ * makes one of its own parts; programs get one inside of a `struct steppe`. */
 #pragma once
 
 #include "client/router.h"
@@ -12,6 +12,7 @@ struct core {
 	struct router router;
 	struct worker *worker; /* borrowed */
 	uint64_t boot_nonce;
+	_Atomic uint64_t random;
 	void (*log)(void *user, int level, const char *line); /* may be NULL */
 	void *log_user;
 	/* private */
@@ -43,6 +44,9 @@ static inline bool core_is_stopping(const struct core *c)
 {
 	return c->stopped;
 }
+
+/* 64 random bits for session numbers. Any thread, unlike loop_random. */
+uint64_t core_random(struct core *c);
 
 /* A line for the program's log. Any thread. */
 void core_log(const struct core *c, int level, const char *format, ...)

@@ -123,6 +123,14 @@ void lane_spooled(struct lane *l, struct item *item)
 	item_free(&item);
 }
 
+uint64_t lane_unsent_bytes(const struct lane *l)
+{
+	uint64_t bytes = 0;
+	for (const struct item *item = l->unsent; item; item = after(l, item))
+		bytes += item_bytes(item);
+	return bytes;
+}
+
 uint64_t lane_first(const struct lane *l, uint64_t spool_first)
 {
 	uint64_t first = l->durable + 1;

@@ -51,6 +51,8 @@ struct item *lane_first_in_memory(const struct lane *l);
  * be read again. */
 void lane_spooled(struct lane *l, struct item *item);
 
+/* Bodies that wait to be sent. */
+uint64_t lane_unsent_bytes(const struct lane *l);
 /* The lowest number held, here or (spool_first, 0: nothing) in the spool. */
 uint64_t lane_first(const struct lane *l, uint64_t spool_first);
 /* Another session, whose first number follows `base`. */

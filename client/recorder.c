@@ -44,7 +44,7 @@ static void set_lanes(struct steppe_recorder *r)
 	for (unsigned i = 0; i < LANES; i++) {
 		struct lane *l = &r->lanes[i];
 		if (!recorder_has_spool(r)) {
-			lane_init(l, (uint8_t)i, loop_random(r->core->loop) | 1, 0, 0);
+			lane_init(l, (uint8_t)i, core_random(r->core) | 1, 0, 0);
 			l->next_known = true;
 			continue;
 		}
@@ -171,7 +171,7 @@ bool recorder_all_durable(const struct steppe_recorder *r)
 
 void recorder_renew(struct steppe_recorder *r, struct lane *l, uint64_t base)
 {
-	lane_renew(l, loop_random(r->core->loop) | 1, base);
+	lane_renew(l, core_random(r->core) | 1, base);
 	l->next_known = true;
 	r->disk.state_dirty = true;
 }

@@ -19,7 +19,7 @@ int recorder_disk_open(struct steppe_recorder *r, const char *dir)
 	struct recorder_disk *d = &r->disk;
 	uint64_t fresh[LANES];
 	for (size_t i = 0; i < LANES; i++)
-		fresh[i] = loop_random(r->core->loop) | 1;
+		fresh[i] = core_random(r->core) | 1;
 	int rc = spool_dir_open(dir, r->stream, fresh, &d->dir);
 	uint64_t segment = r->spool_limit / SEGMENTS;
 	if (segment > UINT64_C(16) << 20)

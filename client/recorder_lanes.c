@@ -8,7 +8,7 @@ static bool live_is_open(const struct steppe_recorder *r)
 	if (r->state != RECORDER_RECORDING || !live->next_known)
 		return false;
 	/* a daemon that cannot keep up: what it is behind is worth less than what is now */
-	return !recorder_has_spool(r) || live->memory_bytes < r->inlet.limit / 4;
+	return !recorder_has_spool(r) || lane_unsent_bytes(live) < r->inlet.limit / 4;
 }
 
 /* The lane of the group of pictures that `item` begins. */

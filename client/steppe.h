@@ -61,8 +61,8 @@ struct steppe_options {
 /* Gives a handle; connects by itself when it is used and again whenever it must. ERR_CONFIG-like mistakes (unreadable certificate, no
  * address) are told at once, with words in `why` (may be NULL). */
 STEPPE_API int steppe_open(const struct steppe_options *options, struct steppe **ret_steppe, char *why, size_t why_size);
-/* Blocking. Stops everything still going on (its callbacks come with -ECANCELED), frees, sets *steppe to NULL. Recorders must be
- * closed before. */
+/* Blocking. Stops everything still going on (its callbacks come with -ECANCELED), frees, sets *steppe to NULL. Recorders and clips must be
+ * closed before. Not from a callback. */
 STEPPE_API void steppe_close(struct steppe **steppe);
 STEPPE_API int steppe_fd(struct steppe *steppe);
 STEPPE_API int steppe_timeout_ms(struct steppe *steppe); /* -1: none */
@@ -282,6 +282,7 @@ struct steppe_status {
 STEPPE_API int steppe_status(struct steppe *steppe, bool streams, void (*done)(void *user, const struct steppe_status *status), void *user);
 
 struct steppe_fsck_finding { const char *object, *what; int64_t from_us, to_us; bool repaired; };
+/* finding() comes on the handle's thread. */
 struct steppe_fsck_result { uint64_t chunks, bytes; uint32_t findings; };
 STEPPE_API int steppe_fsck(struct steppe *steppe, const char *stream, int level, bool rebuild_index,
 	void (*finding)(void *user, const struct steppe_fsck_finding *finding), void *user, struct steppe_fsck_result *ret_result);

@@ -615,7 +615,7 @@ static void test_a_spool_that_is_full(void **state)
 	assert_int_equal(end(-1), 0);
 	fake_check(&one);
 	check_ledger(&one);
-	assert_true(ledger_count > 60);
+	assert_true(ledger_count > 45); /* how much more depends on when it looks again */
 	bool typed = false;
 	for (size_t i = 0; i < one.gap_count; i++)
 		typed = typed || (one.gaps[i].cause == STEPPE_GAP_NETWORK && !one.gaps[i].open);
