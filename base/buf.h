@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reference-counted byte buffers: how payloads travel from socket to store without a copy. A buffer is filled by whoever
- * made it and is immutable once a second reference exists. References may be taken and dropped on any thread. */
+/* Reference-counted byte buffers: how payloads travel from socket to store without a copy. A buffer
+ * is filled by whoever made it and is immutable once a second reference exists. References may be
+ * taken and dropped on any thread. */
 #pragma once
 
 #include <stdatomic.h>
@@ -23,7 +24,8 @@ struct buf *buf_ref(struct buf *b);
 /* Drops the reference in *b (which may hold NULL) and sets it to NULL. */
 void buf_unref(struct buf **b);
 
-/* A range of a buffer's bytes that holds a reference of its own to the buffer. A zeroed slice is an empty one. */
+/* A range of a buffer's bytes that holds a reference of its own to the buffer. A zeroed slice is an
+ * empty one. */
 struct slice {
 	struct buf *buf;
 	const uint8_t *data;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A bounded cursor over bytes: the only way this project reads or writes binary formats. Errors stick: after the first
- * one every call does nothing and reads give zero, so a parser is a list of field reads and one check at its end. */
+/* A bounded cursor over bytes: the only way this project reads or writes binary formats. Errors
+ * stick: after the first one every call does nothing and reads give zero, so a parser is a list of
+ * field reads and one check at its end. */
 #pragma once
 
 #include <stddef.h>
@@ -11,7 +12,7 @@ struct bytes {
 	uint8_t *out;      /* writing: the space */
 	size_t len;        /* of the whole range */
 	size_t at;         /* next byte */
-	int error;         /* 0, ERR_TRUNCATED (read past the end), ERR_LIMIT (space used up), ERR_FORMAT */
+	int error; /* 0, ERR_TRUNCATED (read past the end), ERR_LIMIT (space used up), ERR_FORMAT */
 };
 
 /* Both borrow `data` for as long as the cursor is used; NULL has no bytes, whatever `len` says. */
@@ -42,7 +43,8 @@ uint64_t bytes_get_varint(struct bytes *b);
 void bytes_get_copy(struct bytes *b, void *to, size_t len);
 /* The next `len` bytes in place, valid as long as the input; NULL on error. */
 const uint8_t *bytes_get_view(struct bytes *b, size_t len);
-/* A length byte and as many characters into `to` with a final NUL; ERR_FORMAT when it has a NUL or does not fit `size`. */
+/* A length byte and as many characters into `to` with a final NUL; ERR_FORMAT when it has a NUL or
+ * does not fit `size`. */
 void bytes_get_string8(struct bytes *b, char *to, size_t size);
 void bytes_skip(struct bytes *b, size_t len);
 

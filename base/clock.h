@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Instants as types: civil time and monotonic time cannot be mixed by mistake. Durations are plain integers whose names
- * carry their unit. Reading a clock is the business of a loop, so that a simulator can hand out another. */
+/* Instants as types: civil time and monotonic time cannot be mixed by mistake. Durations are plain
+ * integers whose names carry their unit. Reading a clock is the business of a loop, so that a
+ * simulator can hand out another. */
 #pragma once
 
 #include <stdbool.h>
@@ -11,7 +12,8 @@ struct wall {
 };
 
 struct mono {
-	int64_t ns; /* nanoseconds of a clock that never steps; meaningful inside one process only */
+	int64_t ns; /* nanoseconds of a clock that never steps; meaningful inside one process only
+		     */
 };
 
 #define US_PER_SECOND INT64_C(1000000)

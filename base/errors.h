@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Error codes: functions return 0 (or a count) or a negative code: -errno, or one of our own range -2000..-2099, which
- * is free of errno and of libuv's codes. */
+/* Error codes: functions return 0 (or a count) or a negative code: -errno, or one of our own range
+ * -2000..-2099, which is free of errno and of libuv's codes. */
 #pragma once
 
 #define ERR_GUARD     (-2000) /* a guard of a store write did not hold; nothing was changed */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A 64-bit hash for spreading names evenly; stable for ever, since placement and chunk jitter are computed from it on
- * every machine alike. Not for anything an adversary must not steer. */
+/* A 64-bit hash for spreading names evenly; stable for ever, since placement and chunk jitter are
+ * computed from it on every machine alike. Not for anything an adversary must not steer. */
 #pragma once
 
 #include <stddef.h>

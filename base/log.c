@@ -49,8 +49,7 @@ void log_line(enum log_level level, const char *format, ...)
 		return;
 	size_t room = sizeof(line) - len - 2;
 	len += (size_t)n < room ? (size_t)n : room;
-	/* a line is a line: what came from outside cannot forge another one, nor steer a terminal
-	 */
+	/* a line is a line: what came from outside cannot forge another one, nor steer a terminal */
 	for (size_t i = 0; i < len; i++)
 		if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
 			line[i] = ' ';

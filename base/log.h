@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Log lines for people and machines: one line a decision, words first, then key=value pairs:
  *	2026-11-23T21:40:00.000Z info chunk sealed stream=gate-7.main chunk=chk/... bytes=4194304
- * Library rooms return codes instead; only sessions, the keeper and the server log. Any thread may log. */
+ * Library rooms return codes instead; only sessions, the keeper and the server log. Any thread may
+ * log. */
 #pragma once
 
 #include <stdarg.h>
@@ -13,7 +14,8 @@ void log_set_level(enum log_level level);
 /* LOG_* of "error", "warn", "info", "debug"; -EINVAL for another word. */
 int log_level_parse(const char *word, enum log_level *ret_level);
 
-/* One line; the format is printf's. Values that may hold spaces go through LOG_Q ("%s" in quotes is the caller's). */
+/* One line; the format is printf's. Values that may hold spaces go through LOG_Q ("%s" in quotes is
+ * the caller's). */
 void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #define log_error(...) log_line(LOG_ERROR, __VA_ARGS__)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Time, randomness and deferred calls as rooms are handed them. What runs a loop is behind `ops`: libuv (loop_uv.h), or
- * virtual time in the simulator. A loop belongs to one thread; only loop_post may be called from others. */
+/* Time, randomness and deferred calls as rooms are handed them. What runs a loop is behind `ops`:
+ * libuv (loop_uv.h), or virtual time in the simulator. A loop belongs to one thread; only loop_post
+ * may be called from others. */
 #pragma once
 
 #include <stdbool.h>
@@ -63,15 +64,16 @@ static inline uint64_t loop_random(struct loop *loop)
 	return loop->ops->random(loop);
 }
 
-/* Runs `task` on the loop after the current callback has returned, tasks in the order of deferral. Loop thread only;
- * the task must not be queued already. Borrows it until it runs. */
+/* Runs `task` on the loop after the current callback has returned, tasks in the order of deferral.
+ * Loop thread only; the task must not be queued already. Borrows it until it runs. */
 void loop_defer(struct loop *loop, struct loop_task *task);
 /* Whether a zeroed or deferred task is queued. */
 static inline bool loop_deferred(const struct loop_task *task)
 {
 	return task->node.next && task->node.next != &task->node;
 }
-/* Afterwards a task that was deferred does not run; harmless when it is zeroed or has run. Loop thread only. */
+/* Afterwards a task that was deferred does not run; harmless when it is zeroed or has run. Loop
+ * thread only. */
 static inline void loop_undefer(struct loop_task *task)
 {
 	if (loop_deferred(task))
@@ -83,8 +85,9 @@ static inline void loop_post(struct loop *loop, struct loop_task *task)
 	loop->ops->post(loop, task);
 }
 
-/* (Re)arms `timer` to fire `delay_ns` from now. Borrows it until it fires or is stopped. Returns 0 or -ENOMEM (only when
- * more timers are armed than ever before). Timers with equal deadlines fire in the order they were armed. */
+/* (Re)arms `timer` to fire `delay_ns` from now. Borrows it until it fires or is stopped. Returns 0
+ * or -ENOMEM (only when more timers are armed than ever before). Timers with equal deadlines fire
+ * in the order they were armed. */
 int loop_timer_start(struct loop *loop, struct loop_timer *timer, int64_t delay_ns);
 /* Afterwards `timer` does not fire; harmless when it is not armed. */
 void loop_timer_stop(struct loop_timer *timer);
@@ -95,5 +98,6 @@ static inline bool loop_timer_armed(const struct loop_timer *timer)
 
 /* For implementations. The earliest deadline; false when no timer is armed. */
 bool loop_next_deadline(const struct loop *loop, struct mono *ret_deadline);
-/* Runs the tasks that are ready and the timers that are due now; true when tasks are ready again afterwards. */
+/* Runs the tasks that are ready and the timers that are due now; true when tasks are ready again
+ * afterwards. */
 bool loop_run_due(struct loop *loop);

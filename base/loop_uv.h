@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The loop that runs on libuv: real clocks, one uv_loop_t, usable beside other libuv handles on that uv_loop_t. */
+/* The loop that runs on libuv: real clocks, one uv_loop_t, usable beside other libuv handles on
+ * that uv_loop_t. */
 #pragma once
 
 #include <pthread.h>
@@ -23,7 +24,8 @@ struct loop_uv {
 int loop_uv_init(struct loop_uv *l);
 /* Runs until loop_uv_stop, on the calling thread, which owns the loop from then on. */
 void loop_uv_run(struct loop_uv *l);
-/* Makes loop_uv_run return after the current turn. Loop thread only; from another thread post a task that calls it. */
+/* Makes loop_uv_run return after the current turn. Loop thread only; from another thread post a
+ * task that calls it. */
 void loop_uv_stop(struct loop_uv *l);
 /* Frees it; every handle of the caller's own must be closed (uv_close called) before. */
 void loop_uv_fini(struct loop_uv *l);

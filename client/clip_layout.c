@@ -157,8 +157,7 @@ static int place(struct builder *b, const struct clip_group *g, int64_t *ret_bas
 		int64_t at = presentation_of(b, g);
 		base = at + b->offset - g->shown_first;
 		if (base <= master->last_dts || g->lowest < g->shown_first || b->hidden_after) {
-			/* what is not shown of the group must not be seen in the stretch before it
-			 */
+			/* what is not shown of the group must not be seen in the stretch before it */
 			base = clip_track_end(master);
 			if (base < at + b->offset - g->lowest)
 				base = at + b->offset - g->lowest;

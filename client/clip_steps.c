@@ -214,8 +214,7 @@ static void cut_runs(struct chooser *c)
 		if (samples_needed(c, r))
 			run->needed = run->count;
 	}
-	/* from the end, so that a run taken for its follower's sake can itself ask for nothing more
-	 */
+	/* from the end, so that a run taken for its follower's sake can itself ask for nothing more */
 	for (size_t i = c->run_count; i > 1; i--) {
 		struct run *r = &c->runs[i - 1], *before = &c->runs[i - 2];
 		if (r->needed && r->leads && before->first + before->count == r->first &&

@@ -19,8 +19,7 @@ bool cluster_may_block(struct core *core);
 
 /* A blocking function's wait for its answer. */
 struct waiter;
-/* NULL: blocking is not allowed here (a callback, own_loop), *ret_why -EDEADLK, or memory is short.
- */
+/* NULL: blocking is not allowed here (a callback, own_loop), *ret_why -EDEADLK, or memory is short. */
 struct waiter *waiter_new(struct core *core, int *ret_why);
 /* Loop thread: lets the waiting thread go on, with a refusal to remember if there was one (may be
  * NULL). */

@@ -8,9 +8,10 @@
 #include "client/fragment_cut.h"
 
 #define SAMPLE_MAX                                                                                 \
-	(FRAGMENT_BODY_MAX - (UINT32_C(128) << 10)) /* leaves room for moof and a second of sound  \
+	(FRAGMENT_BODY_MAX -                                                                       \
+		(UINT32_C(128) << 10)) /* leaves room for moof and a second of sound  \
 						     */
-#define NO_CLOCK_ERROR 2000000u /* of a time of receipt before anything better is known */
+#define NO_CLOCK_ERROR 2000000u        /* of a time of receipt before anything better is known */
 
 static const struct {
 	enum bmff_media media;

@@ -22,8 +22,7 @@ struct item {
 	bool orphan; /* to be freed when the worker is done */
 };
 
-/* Gives an item that holds references of its own to `init` and `body`; NULL when memory is short.
- */
+/* Gives an item that holds references of its own to `init` and `body`; NULL when memory is short. */
 struct item *item_new(const struct fragment_header *header, struct buf *init, struct buf *body);
 /* Takes it out of its list and frees it; a busy one once item_idle is called. */
 void item_free(struct item **item);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One lane of a recorder: fragments in order of their numbers, from entering it until they are
- *durable; how far the daemon is; what may be sent. Numbers are the lane's own and never used twice;
- *the daemon's are numbers of a session, which begins again when the daemon has forgotten it or a
- *number cannot be delivered: seq = number - base. Pure; loop thread.
+ * durable; how far the daemon is; what may be sent. Numbers are the lane's own and never used
+ * twice; the daemon's are numbers of a session, which begins again when the daemon has forgotten it
+ * or a number cannot be delivered: seq = number - base. Pure; loop thread.
  *
  *	items:  [ from the spool, read ahead ] [ in memory only ]     what the spool holds comes
- *before what memory holds ^ sent ... ^ unsent */
+ * before what memory holds ^ sent ... ^ unsent */
 #pragma once
 
 #include "client/item.h"

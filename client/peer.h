@@ -5,8 +5,7 @@
  *	  ^                  |                     |
  *	  |               failed                closed
  *	  +--nobody waits-- BACKOFF <--------------+     BACKOFF --time, somebody waits-->
- *CONNECTING
- */
+ * CONNECTING */
 #pragma once
 
 #include "client/router.h"

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A stream being recorded: samples in from any thread, fragments out to its daemon over every
- *failure, until it ends.
+ * failure, until it ends.
  *
  *	WAITING --channel--> OPENING --OPENED--> RECORDING --ended, all durable--> CLOSING
- *--CLOSED--> ENDED ^                    |                    |                               |
+ * --CLOSED--> ENDED ^                    |                    |                               |
  *	   +--pause-- refused, lost, redirected <----+-------------------------------+--> ENDED
  *	any state --end, time is up--> ENDED, what is not durable goes to the spool
  *
  * Where a fragment goes is decided where decoding can begin, so that a group of pictures stays in
- *one lane: live while the stream is being recorded; held in memory for a moment when it is not; and
- *when that lasts, to the backfill lane's spool. docs/design/client.md.
+ * one lane: live while the stream is being recorded; held in memory for a moment when it is not;
+ * and when that lasts, to the backfill lane's spool. docs/design/client.md.
  *
  * Split: recorder.c (life), recorder_lanes.c (decisions), recorder_inlet.c (any thread),
- *recorder_wire.c (frames), recorder_disk.c (spool). */
+ * recorder_wire.c (frames), recorder_disk.c (spool). */
 #pragma once
 
 #include <pthread.h>
@@ -165,8 +165,7 @@ void recorder_inlet_publish(struct steppe_recorder *r);
 
 /* --- recorder_wire.c --- */
 extern const struct exchange_ops recorder_exchange_ops;
-/* Sends OPEN once there is a channel and the state it speaks of is on disk; then what may be sent.
- */
+/* Sends OPEN once there is a channel and the state it speaks of is on disk; then what may be sent. */
 void recorder_send(struct steppe_recorder *r);
 void recorder_send_close(struct steppe_recorder *r);
 

@@ -202,7 +202,8 @@ void steppe_recorder_status(struct steppe_recorder *r, struct steppe_recorder_st
 	struct steppe_recorder_status now = r->inlet.status;
 	const struct fragmenter *f = &r->inlet.fragmenter;
 	now.dropped_fragments += r->inlet.dropped;
-	/* as steppe_recorder_write counts it: callers hold back by this, and the loop may not have turned since */
+	/* as steppe_recorder_write counts it: callers hold back by this, and the loop may not have
+	 * turned since */
 	now.memory_bytes = r->inlet.held + f->made_bytes + f->pending_bytes;
 	pthread_mutex_unlock(&r->inlet.lock);
 	now.size = size;

@@ -194,11 +194,13 @@ static void forget_sessions(struct steppe_recorder *r, uint32_t lane)
 	}
 }
 
-/* A daemon that wants numbers again which it had acknowledged has lost them: what is held goes out under other sessions. */
+/* A daemon that wants numbers again which it had acknowledged has lost them: what is held goes out
+ * under other sessions. */
 static bool forgets(const struct steppe_recorder *r)
 {
 	for (size_t i = 0; i < LANES; i++)
-		if (r->lanes[i].opened && r->lanes[i].opened_at < lane_first(&r->lanes[i], r->disk.extent[i].first))
+		if (r->lanes[i].opened &&
+			r->lanes[i].opened_at < lane_first(&r->lanes[i], r->disk.extent[i].first))
 			return true;
 	return false;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Where fragments wait on disk while the cluster cannot take them: one folder a stream, a ring of
- *files a lane, and a small state. Survives the end of the program at any instant: what was appended
- *before is there again; a damaged tail is cut off. After a power cut the last ten seconds may be
- *missing (see spool_sync).
+ * files a lane, and a small state. Survives the end of the program at any instant: what was
+ * appended before is there again; a damaged tail is cut off. After a power cut the last ten seconds
+ * may be missing (see spool_sync).
  *
  *	DIR/camera@profile/state           sessions; locked while in use
  *	DIR/camera@profile/live.00000001   a segment of the live lane's ring
@@ -41,8 +41,7 @@ int spool_open(const struct spool_dir *dir, uint8_t lane, uint64_t segment_bytes
 	struct spool **ret_spool);
 void spool_free(struct spool **spool);
 
-/* Undelivered fragments: their count, bytes, and the numbers between which they lie (0, 0: none).
- */
+/* Undelivered fragments: their count, bytes, and the numbers between which they lie (0, 0: none). */
 struct spool_extent {
 	uint64_t count, bytes, first, last;
 	uint64_t next; /* no number below this may be given to a new fragment */

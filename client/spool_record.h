@@ -2,9 +2,8 @@
 /* The bytes of a spool's files (docs/format/spool.md). Pure.
  *
  *	segment: header, then records, one after the other, up to the end of the file or the first
- *that is not whole record:  0 magic  4 kind  5 gap cause  6 zero  8 number  16 gap from  24 payload
- *length  28 payload CRC  32 CRC of 0..31
- */
+ * that is not whole record:  0 magic  4 kind  5 gap cause  6 zero  8 number  16 gap from  24
+ * payload length  28 payload CRC  32 CRC of 0..31 */
 #pragma once
 
 #include "client/item.h"

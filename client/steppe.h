@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* libsteppe: record video into a Steppe cluster and get any window of it back.
  *
- * Handles are opaque. Option structures begin with their own size, set by STEPPE_INIT, so that programs built against an older
- * header go on working. Times are microseconds since 1970-01-01T00:00:00Z. Functions return 0 (or a count) or a negative code:
- * -errno or STEPPE_E_*; steppe_error_text() has words. No function calls back while it is being called.
+ * Handles are opaque. Option structures begin with their own size, set by STEPPE_INIT, so that
+ * programs built against an older header go on working. Times are microseconds since
+ * 1970-01-01T00:00:00Z. Functions return 0 (or a count) or a negative code: -errno or STEPPE_E_*;
+ * steppe_error_text() has words. No function calls back while it is being called.
  *
- * Threads. A `struct steppe` is a connection set with one event loop. By default a thread of its own runs the loop: callbacks
- * come on that thread, all functions may be called from any other thread. With `own_loop` the caller drives it: poll the
- * descriptor steppe_fd() for reading, call steppe_step() when it is readable or steppe_timeout_ms() has passed; callbacks
- * come inside steppe_step(), and all functions belong to that one thread. The blocking functions (marked so) must not be
- * called from a callback, nor with own_loop. */
+ * Threads. A `struct steppe` is a connection set with one event loop. By default a thread of its
+ * own runs the loop: callbacks come on that thread, all functions may be called from any other
+ * thread. With `own_loop` the caller drives it: poll the descriptor steppe_fd() for reading, call
+ * steppe_step() when it is readable or steppe_timeout_ms() has passed; callbacks come inside
+ * steppe_step(), and all functions belong to that one thread. The blocking functions (marked so)
+ * must not be called from a callback, nor with own_loop. */
 #ifndef STEPPE_H
 #define STEPPE_H
 
@@ -27,7 +29,10 @@ extern "C" {
 #define STEPPE_API
 #endif
 
-#define STEPPE_INIT(type) {.size = sizeof(struct type)}
+#define STEPPE_INIT(type)                                                                          \
+	{                                                                                          \
+		.size = sizeof(struct type)                                                        \
+	}
 
 /* Codes beside -errno; the same values as in the daemon's log. */
 #define STEPPE_E_FORMAT   (-2002)
@@ -44,7 +49,7 @@ STEPPE_API const char *steppe_refusal_word(int refusal); /* "busy", "unknown-cam
 STEPPE_API const char *steppe_refusal_text(int refusal);
 STEPPE_API const char *steppe_version(void);
 
-/* --- The cluster ------------------------------------------------------------------------------------------------------------ */
+/* --- The cluster --- */
 
 struct steppe;
 
@@ -52,59 +57,85 @@ struct steppe_options {
 	size_t size;
 	const char *const *addresses; /* "host:port", NULL-terminated; any daemon will do */
 	const char *ca, *cert, *key;  /* PEM files */
-	const char *name;             /* what the program calls itself, for the daemons' logs; may be NULL */
+	const char *name; /* what the program calls itself, for the daemons' logs; may be NULL */
 	bool own_loop;
 	void (*log)(void *user, int level, const char *line); /* 0 error .. 3 debug; NULL: none */
 	void *log_user;
 };
 
-/* Gives a handle; connects by itself when it is used and again whenever it must. ERR_CONFIG-like mistakes (unreadable certificate, no
- * address) are told at once, with words in `why` (may be NULL). */
-STEPPE_API int steppe_open(const struct steppe_options *options, struct steppe **ret_steppe, char *why, size_t why_size);
-/* Blocking. Stops everything still going on (its callbacks come with -ECANCELED), frees, sets *steppe to NULL. Recorders and clips must be
- * closed before. Not from a callback. */
+/* Gives a handle; connects by itself when it is used and again whenever it must. ERR_CONFIG-like
+ * mistakes (unreadable certificate, no address) are told at once, with words in `why` (may be
+ * NULL). */
+STEPPE_API int steppe_open(const struct steppe_options *options, struct steppe **ret_steppe,
+	char *why, size_t why_size);
+/* Blocking. Stops everything still going on (its callbacks come with -ECANCELED), frees, sets
+ * *steppe to NULL. Recorders and clips must be closed before. Not from a callback. */
 STEPPE_API void steppe_close(struct steppe **steppe);
 STEPPE_API int steppe_fd(struct steppe *steppe);
 STEPPE_API int steppe_timeout_ms(struct steppe *steppe); /* -1: none */
 STEPPE_API void steppe_step(struct steppe *steppe);
 
-/* --- Recording -------------------------------------------------------------------------------------------------------------- */
+/* --- Recording --- */
 
-enum steppe_codec { STEPPE_H264 = 1, STEPPE_H265, STEPPE_AAC, STEPPE_PCMA, STEPPE_PCMU, STEPPE_MJPEG, STEPPE_METADATA };
+enum steppe_codec {
+	STEPPE_H264 = 1,
+	STEPPE_H265,
+	STEPPE_AAC,
+	STEPPE_PCMA,
+	STEPPE_PCMU,
+	STEPPE_MJPEG,
+	STEPPE_METADATA
+};
 
 struct steppe_track {
 	size_t size;
 	enum steppe_codec codec;
-	uint32_t timescale;           /* ticks a second, 1..1,000,000 */
-	uint16_t width, height;       /* video */
-	uint16_t channels;            /* audio */
-	uint32_t sample_rate;         /* audio */
-	const void *config;           /* avcC / hvcC record, AudioSpecificConfig, MIME type of metadata; copied */
+	uint32_t timescale;     /* ticks a second, 1..1,000,000 */
+	uint16_t width, height; /* video */
+	uint16_t channels;      /* audio */
+	uint32_t sample_rate;   /* audio */
+	const void *
+		config; /* avcC / hvcC record, AudioSpecificConfig, MIME type of metadata; copied */
 	size_t config_len;
 };
 
-enum steppe_clock { STEPPE_CLOCK_RECEIPT, STEPPE_CLOCK_RTCP, STEPPE_CLOCK_DECLARED, STEPPE_CLOCK_CAMERA, STEPPE_CLOCK_NTP };
+enum steppe_clock {
+	STEPPE_CLOCK_RECEIPT,
+	STEPPE_CLOCK_RTCP,
+	STEPPE_CLOCK_DECLARED,
+	STEPPE_CLOCK_CAMERA,
+	STEPPE_CLOCK_NTP
+};
 
 /* Causes of gaps, also in timelines. */
 enum steppe_gap {
-	STEPPE_GAP_NONE, STEPPE_GAP_UNKNOWN, STEPPE_GAP_CAMERA_OFF, STEPPE_GAP_NETWORK, STEPPE_GAP_RECORDER_STOPPED,
-	STEPPE_GAP_REFUSED, STEPPE_GAP_THINNED, STEPPE_GAP_EXPIRED, STEPPE_GAP_DAMAGED
+	STEPPE_GAP_NONE,
+	STEPPE_GAP_UNKNOWN,
+	STEPPE_GAP_CAMERA_OFF,
+	STEPPE_GAP_NETWORK,
+	STEPPE_GAP_RECORDER_STOPPED,
+	STEPPE_GAP_REFUSED,
+	STEPPE_GAP_THINNED,
+	STEPPE_GAP_EXPIRED,
+	STEPPE_GAP_DAMAGED
 };
 STEPPE_API const char *steppe_gap_text(int cause); /* "camera off", ... */
 
 struct steppe_sample {
 	size_t size;
-	unsigned track;          /* index in the tracks given at open */
-	const void *data;        /* length-prefixed NAL units for H.264 and H.265, a frame otherwise; copied */
+	unsigned track; /* index in the tracks given at open */
+	const void *
+		data; /* length-prefixed NAL units for H.264 and H.265, a frame otherwise; copied */
 	size_t len;
-	int64_t dts, pts;        /* ticks of the track's timescale, on one time base for all tracks */
-	int64_t duration;        /* ticks; 0: not known */
-	bool sync;               /* decoding can start here */
-	bool sync_open;          /* ... but pictures that follow may refer to earlier ones (CRA, recovery point) */
-	int64_t wall_us;         /* capture time of this sample; -1: as the ticks run on */
+	int64_t dts, pts; /* ticks of the track's timescale, on one time base for all tracks */
+	int64_t duration; /* ticks; 0: not known */
+	bool sync;        /* decoding can start here */
+	bool sync_open;   /* ... but pictures that follow may refer to earlier ones (CRA, recovery
+			     point) */
+	int64_t wall_us;  /* capture time of this sample; -1: as the ticks run on */
 	enum steppe_clock clock;
 	uint32_t clock_error_us;
-	bool discontinuity;      /* a new run begins here: reconnected, stepped */
+	bool discontinuity; /* a new run begins here: reconnected, stepped */
 };
 
 struct steppe_recorder_status {
@@ -114,8 +145,8 @@ struct steppe_recorder_status {
 	int64_t durable_until_us; /* everything captured before is kept; -1: nothing yet */
 	int64_t captured_until_us;
 	uint64_t fragments, durable_fragments, bytes;
-	uint64_t memory_bytes;    /* not durable yet, in memory */
-	uint64_t spool_bytes;     /* not durable yet, in the spool file */
+	uint64_t memory_bytes;      /* not durable yet, in memory */
+	uint64_t spool_bytes;       /* not durable yet, in the spool file */
 	uint64_t dropped_fragments; /* lost for want of room: spool limit reached */
 	uint64_t reconnects;
 };
@@ -123,70 +154,94 @@ struct steppe_recorder_status {
 struct steppe_recorder;
 struct steppe_recorder_options {
 	size_t size;
-	const char *stream;         /* "camera/profile" */
+	const char *stream; /* "camera/profile" */
 	const struct steppe_track *tracks;
 	unsigned track_count;
-	const char *spool_dir;      /* where what is not durable waits during an outage, and survives this program; NULL: memory alone */
-	uint64_t memory_limit;      /* bytes; 0: 16 MiB */
-	uint64_t spool_limit;       /* bytes; 0: 4 GiB */
-	/* Everything up to `durable_until_us` is kept (by capture time, on the live lane), or the state changed. */
+	const char *spool_dir; /* where what is not durable waits during an outage, and survives
+				  this program; NULL: memory alone */
+	uint64_t memory_limit; /* bytes; 0: 16 MiB */
+	uint64_t spool_limit;  /* bytes; 0: 4 GiB */
+	/* Everything up to `durable_until_us` is kept (by capture time, on the live lane), or the
+	 * state changed. */
 	void (*changed)(void *user, const struct steppe_recorder_status *status);
-	/* Each acknowledged fragment, for programs that keep a ledger; may be NULL. `digest` has 32 bytes. */
-	void (*durable)(void *user, uint64_t session, uint64_t seq, int64_t capture_us, uint32_t duration_us,
-		const uint8_t *digest);
+	/* Each acknowledged fragment, for programs that keep a ledger; may be NULL. `digest` has 32
+	 * bytes. */
+	void (*durable)(void *user, uint64_t session, uint64_t seq, int64_t capture_us,
+		uint32_t duration_us, const uint8_t *digest);
 	void *user;
 };
 
-/* Gives a recorder that opens the stream by itself and carries on over every failure until it is closed. */
+/* Gives a recorder that opens the stream by itself and carries on over every failure until it is
+ * closed. */
 STEPPE_API int steppe_record(struct steppe *steppe, const struct steppe_recorder_options *options,
 	struct steppe_recorder **ret_recorder);
-/* Takes one sample (copied). 0; -EAGAIN when memory and spool are full and nothing could be taken (the sample counts as dropped,
- * typed so in the record); -EINVAL. Never blocks on the network. */
+/* Takes one sample (copied). 0; -EAGAIN when memory and spool are full and nothing could be taken
+ * (the sample counts as dropped, typed so in the record); -EINVAL. Never blocks on the network. */
 STEPPE_API int steppe_recorder_write(struct steppe_recorder *r, const struct steppe_sample *sample);
 /* The codec configuration changes from the next sample on. */
-STEPPE_API int steppe_recorder_tracks(struct steppe_recorder *r, const struct steppe_track *tracks, unsigned count);
+STEPPE_API int steppe_recorder_tracks(
+	struct steppe_recorder *r, const struct steppe_track *tracks, unsigned count);
 /* Nothing came since the last sample for this reason; ends with the next sample. */
 STEPPE_API int steppe_recorder_gap(struct steppe_recorder *r, enum steppe_gap cause);
 /* Makes a fragment of what is pending, though it be short. */
 STEPPE_API int steppe_recorder_flush(struct steppe_recorder *r);
-STEPPE_API void steppe_recorder_status(struct steppe_recorder *r, struct steppe_recorder_status *status);
-/* Blocking. Flushes, waits until all is durable or `timeout_ms` passed (-1: no limit), closes, frees, sets *r to NULL. 0 when all is
- * durable; -ETIMEDOUT otherwise: what is in the spool goes out when the stream is next recorded with the same spool_dir. */
+STEPPE_API void steppe_recorder_status(
+	struct steppe_recorder *r, struct steppe_recorder_status *status);
+/* Blocking. Flushes, waits until all is durable or `timeout_ms` passed (-1: no limit), closes,
+ * frees, sets *r to NULL. 0 when all is durable; -ETIMEDOUT otherwise: what is in the spool goes
+ * out when the stream is next recorded with the same spool_dir. */
 STEPPE_API int steppe_recorder_close(struct steppe_recorder **r, int timeout_ms);
 /* The same without blocking: closed(user, status) comes once, then the recorder is no more. */
-STEPPE_API void steppe_recorder_end(struct steppe_recorder *r, int timeout_ms, void (*closed)(void *user, int status), void *user);
+STEPPE_API void steppe_recorder_end(struct steppe_recorder *r, int timeout_ms,
+	void (*closed)(void *user, int status), void *user);
 
-/* --- Looking ---------------------------------------------------------------------------------------------------------------- */
+/* --- Looking --- */
 
-struct steppe_span { int64_t start_us, end_us; uint64_t bytes; uint32_t fragments; };
-struct steppe_gap_span { int64_t start_us, end_us; int cause; };
+struct steppe_span {
+	int64_t start_us, end_us;
+	uint64_t bytes;
+	uint32_t fragments;
+};
+struct steppe_gap_span {
+	int64_t start_us, end_us;
+	int cause;
+};
 struct steppe_timeline {
 	const struct steppe_span *spans;
 	size_t span_count;
 	const struct steppe_gap_span *gaps;
 	size_t gap_count;
 };
-/* Asks for the merged spans and typed gaps of a stream in [from, to); done() comes once, the timeline (NULL unless status is 0) is
- * valid during it. */
-STEPPE_API int steppe_timeline(struct steppe *steppe, const char *stream, int64_t from_us, int64_t to_us,
-	void (*done)(void *user, int status, const struct steppe_timeline *timeline), void *user);
+/* Asks for the merged spans and typed gaps of a stream in [from, to); done() comes once, the
+ * timeline (NULL unless status is 0) is valid during it. */
+STEPPE_API int steppe_timeline(struct steppe *steppe, const char *stream, int64_t from_us,
+	int64_t to_us, void (*done)(void *user, int status, const struct steppe_timeline *timeline),
+	void *user);
 
-struct steppe_day { int32_t day; /* since 1970-01-01 */ uint64_t bytes; uint32_t seconds; uint16_t quarter_seconds[96]; };
+struct steppe_day {
+	int32_t day; /* since 1970-01-01 */
+	uint64_t bytes;
+	uint32_t seconds;
+	uint16_t quarter_seconds[96];
+};
 STEPPE_API int steppe_days(struct steppe *steppe, const char *stream,
-	void (*done)(void *user, int status, const struct steppe_day *days, size_t count), void *user);
+	void (*done)(void *user, int status, const struct steppe_day *days, size_t count),
+	void *user);
 
 struct steppe_fragment {
-	unsigned stream;           /* index in the fetch's streams: fragments of several come merged by capture time */
-	const void *init;          /* init segment in force */
+	unsigned stream;  /* index in the fetch's streams: fragments of several come merged by
+			     capture time */
+	const void *init; /* init segment in force */
 	size_t init_len;
-	const void *body;          /* moof mdat; tfdt in ticks since the start of the chunk it lies in; sync prefix alone if prefix_only */
+	const void *body; /* moof mdat; tfdt in ticks since the start of the chunk it lies in; sync
+			     prefix alone if prefix_only */
 	size_t len;
 	bool prefix_only, sync, discontinuity, damaged;
-	int64_t capture_us;        /* presentation time of the first sample shown */
+	int64_t capture_us; /* presentation time of the first sample shown */
 	uint32_t duration_us;
 	enum steppe_clock clock;
 	uint32_t clock_error_us;
-	int gap_cause;             /* of the hole before it */
+	int gap_cause; /* of the hole before it */
 	uint64_t session, seq;
 	uint8_t digest[32];
 };
@@ -200,25 +255,27 @@ struct steppe_fetch_options {
 	bool backward, follow;
 	const char *purpose, *case_id; /* for the audit record */
 	uint64_t window_bytes;         /* in flight; 0: 8 MiB */
-	/* One fragment; return false to pause until steppe_fetch_resume. Pointers are valid during the call. Fragments that overlap the
-	 * window come whole, preceded by those needed to decode from the sync sample before it. */
+	/* One fragment; return false to pause until steppe_fetch_resume. Pointers are valid during
+	 * the call. Fragments that overlap the window come whole, preceded by those needed to
+	 * decode from the sync sample before it. */
 	bool (*fragment)(void *user, const struct steppe_fragment *fragment);
 	void (*done)(void *user, int status); /* once; then the fetch is no more */
 	void *user;
 };
-STEPPE_API int steppe_fetch(struct steppe *steppe, const struct steppe_fetch_options *options, struct steppe_fetch **ret_fetch);
+STEPPE_API int steppe_fetch(struct steppe *steppe, const struct steppe_fetch_options *options,
+	struct steppe_fetch **ret_fetch);
 STEPPE_API void steppe_fetch_resume(struct steppe_fetch *fetch);
 /* done() comes later, with -ECANCELED. */
 STEPPE_API void steppe_fetch_stop(struct steppe_fetch *fetch);
 
-/* --- Clips: a window as progressive MP4 files, readable at any offset ------------------------------------------------------------- */
+/* --- Clips: a window as progressive MP4 files, readable at any offset --- */
 
 struct steppe_clip;
 struct steppe_clip_options {
 	size_t size;
 	const char *stream;
-	int64_t from_us, to_us;   /* exactly the frames with from <= presentation time < to */
-	bool close_gaps;          /* default: a gap is the last picture before it, held */
+	int64_t from_us, to_us; /* exactly the frames with from <= presentation time < to */
+	bool close_gaps;        /* default: a gap is the last picture before it, held */
 	const char *purpose, *case_id;
 };
 struct steppe_clip_info {
@@ -228,18 +285,21 @@ struct steppe_clip_info {
 	uint64_t frames;          /* shown, of the video track */
 	size_t gap_count;
 	const struct steppe_gap_span *gaps;
-	int64_t expires_us;       /* until when every byte can be read */
+	int64_t expires_us; /* until when every byte can be read */
 };
 /* Blocking. -ENODATA when the window holds nothing. */
-STEPPE_API int steppe_clip_open(struct steppe *steppe, const struct steppe_clip_options *options, struct steppe_clip **ret_clip);
+STEPPE_API int steppe_clip_open(struct steppe *steppe, const struct steppe_clip_options *options,
+	struct steppe_clip **ret_clip);
 STEPPE_API void steppe_clip_info(struct steppe_clip *clip, struct steppe_clip_info *info);
 STEPPE_API uint64_t steppe_clip_length(struct steppe_clip *clip, unsigned file);
 /* Changes whenever a byte would: hex, NUL-terminated; valid as long as the clip. */
 STEPPE_API const char *steppe_clip_etag(struct steppe_clip *clip, unsigned file);
-/* Blocking. Reads up to `len` bytes at `offset`; the count, 0 at the end, STEPPE_E_GONE, STEPPE_E_DAMAGED ... Reading on in order is
- * prefetched. */
-STEPPE_API int64_t steppe_clip_read(struct steppe_clip *clip, unsigned file, uint64_t offset, void *to, size_t len);
-/* The fragments the clip is made of, in order, for manifests: valid as long as the clip. NULL past the last. */
+/* Blocking. Reads up to `len` bytes at `offset`; the count, 0 at the end, STEPPE_E_GONE,
+ * STEPPE_E_DAMAGED ... Reading on in order is prefetched. */
+STEPPE_API int64_t steppe_clip_read(
+	struct steppe_clip *clip, unsigned file, uint64_t offset, void *to, size_t len);
+/* The fragments the clip is made of, in order, for manifests: valid as long as the clip. NULL past
+ * the last. */
 struct steppe_clip_fragment {
 	const char *chunk; /* object name */
 	uint64_t session, seq;
@@ -248,20 +308,30 @@ struct steppe_clip_fragment {
 	enum steppe_clock clock;
 	uint8_t digest[32];
 };
-STEPPE_API const struct steppe_clip_fragment *steppe_clip_fragment(struct steppe_clip *clip, size_t index);
+STEPPE_API const struct steppe_clip_fragment *steppe_clip_fragment(
+	struct steppe_clip *clip, size_t index);
 STEPPE_API void steppe_clip_close(struct steppe_clip **clip);
 
-/* --- Administration (blocking) --------------------------------------------------------------------------------------------------- */
+/* --- Administration (blocking) --- */
 
-/* Of the last blocking call on this thread, or of the callback being run: the refusal's number and the daemon's words. */
+/* Of the last blocking call on this thread, or of the callback being run: the refusal's number and
+ * the daemon's words. */
 STEPPE_API int steppe_last_refusal(const char **ret_reason);
 
-struct steppe_camera { size_t size; const char *id, *name, *division, *site, *source; int64_t added_us; bool removed; };
+struct steppe_camera {
+	size_t size;
+	const char *id, *name, *division, *site, *source;
+	int64_t added_us;
+	bool removed;
+};
 STEPPE_API int steppe_camera_put(struct steppe *steppe, const struct steppe_camera *camera);
 STEPPE_API int steppe_camera_remove(struct steppe *steppe, const char *id);
-/* each() for every camera by id, on the calling thread, until it returns false; strings valid during the call. */
-STEPPE_API int steppe_camera_list(struct steppe *steppe, bool (*each)(void *user, const struct steppe_camera *camera), void *user);
-STEPPE_API int steppe_camera_get(struct steppe *steppe, const char *id, bool (*each)(void *user, const struct steppe_camera *camera), void *user);
+/* each() for every camera by id, on the calling thread, until it returns false; strings valid
+ * during the call. */
+STEPPE_API int steppe_camera_list(struct steppe *steppe,
+	bool (*each)(void *user, const struct steppe_camera *camera), void *user);
+STEPPE_API int steppe_camera_get(struct steppe *steppe, const char *id,
+	bool (*each)(void *user, const struct steppe_camera *camera), void *user);
 
 struct steppe_stream_status {
 	const char *stream, *recorder;
@@ -279,18 +349,28 @@ struct steppe_status {
 	size_t stream_count;
 };
 /* done() once, on the calling thread, before it returns. */
-STEPPE_API int steppe_status(struct steppe *steppe, bool streams, void (*done)(void *user, const struct steppe_status *status), void *user);
+STEPPE_API int steppe_status(struct steppe *steppe, bool streams,
+	void (*done)(void *user, const struct steppe_status *status), void *user);
 
-struct steppe_fsck_finding { const char *object, *what; int64_t from_us, to_us; bool repaired; };
+struct steppe_fsck_finding {
+	const char *object, *what;
+	int64_t from_us, to_us;
+	bool repaired;
+};
 /* finding() comes on the handle's thread. */
-struct steppe_fsck_result { uint64_t chunks, bytes; uint32_t findings; };
+struct steppe_fsck_result {
+	uint64_t chunks, bytes;
+	uint32_t findings;
+};
 STEPPE_API int steppe_fsck(struct steppe *steppe, const char *stream, int level, bool rebuild_index,
-	void (*finding)(void *user, const struct steppe_fsck_finding *finding), void *user, struct steppe_fsck_result *ret_result);
+	void (*finding)(void *user, const struct steppe_fsck_finding *finding), void *user,
+	struct steppe_fsck_result *ret_result);
 
 /* Blocking forms of the asynchronous calls above. Results are freed with steppe_free. */
-STEPPE_API int steppe_timeline_get(struct steppe *steppe, const char *stream, int64_t from_us, int64_t to_us,
-	struct steppe_timeline **ret_timeline);
-STEPPE_API int steppe_days_get(struct steppe *steppe, const char *stream, struct steppe_day **ret_days, size_t *ret_count);
+STEPPE_API int steppe_timeline_get(struct steppe *steppe, const char *stream, int64_t from_us,
+	int64_t to_us, struct steppe_timeline **ret_timeline);
+STEPPE_API int steppe_days_get(
+	struct steppe *steppe, const char *stream, struct steppe_day **ret_days, size_t *ret_count);
 STEPPE_API void steppe_free(void *result);
 
 #ifdef __cplusplus

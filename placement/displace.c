@@ -75,8 +75,7 @@ static void keep_displaced(struct caps *c)
 	}
 }
 
-/* Greatest distance first; by key where distances are equal, so that every machine finds the same.
- */
+/* Greatest distance first; by key where distances are equal, so that every machine finds the same. */
 static int by_loss(const void *a, const void *b)
 {
 	const struct placed *x = a, *y = b;

@@ -178,8 +178,7 @@ static void put_visual_entry(
 	bmff_box_end(b, entry);
 }
 
-/* A descriptor's tag and length, the length in four groups of seven bits (ISO/IEC 14496-1, 8.3.3).
- */
+/* A descriptor's tag and length, the length in four groups of seven bits (ISO/IEC 14496-1, 8.3.3). */
 static void put_descriptor(struct bytes *b, uint8_t tag, size_t len)
 {
 	bytes_put_u8(b, tag);

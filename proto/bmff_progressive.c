@@ -10,8 +10,7 @@
 #define MDAT_HEADER                                                                                \
 	16u /* with a 64-bit size, whatever the size: the length must follow from counts */
 
-/* Bytes that are enough for a track's boxes; the entry, the only part of free size, comes on top.
- */
+/* Bytes that are enough for a track's boxes; the entry, the only part of free size, comes on top. */
 #define TRACK_FIXED   2048u
 #define SAMPLE_BYTES  24u /* stts, ctts, stsz, stss */
 #define PIECE_BYTES   20u /* stsc, co64 */

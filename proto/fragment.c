@@ -19,10 +19,9 @@
 /* Offsets in the encoded header:
  *
  *	  0 level u8       1 lane u8        2 track count u8   3 clock source u8   4 flags u16   6
- *zero u16 8 session u64   16 seq u64       24 capture i64 32 duration u32  36 clock error   40 body
- *length     44 prefix length    48 four tfdt offsets u32 64 prefix CRC    68 rest CRC      72
- *prefix digest  104 rest digest     136 zero u32  140 CRC of bytes 0..139
- */
+ * zero u16 8 session u64   16 seq u64       24 capture i64 32 duration u32  36 clock error   40
+ * body length     44 prefix length    48 four tfdt offsets u32 64 prefix CRC    68 rest CRC      72
+ * prefix digest  104 rest digest     136 zero u32  140 CRC of bytes 0..139 */
 #define PREFIX_DIGEST_AT 72
 #define HEADER_CRC_AT    140
 static_assert(HEADER_CRC_AT + 4 == FRAGMENT_HEADER_SIZE, "the CRC ends the header");

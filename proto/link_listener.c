@@ -121,8 +121,7 @@ static void adopt(struct link_listener *l, int fd, const char *peer)
 	link_begin(link);
 }
 
-/* One connection from the backlog: 0, or a negative code when there is none or none can be taken.
- */
+/* One connection from the backlog: 0, or a negative code when there is none or none can be taken. */
 static int accept_one(struct link_listener *l)
 {
 	struct sockaddr_storage from;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the link's files share: link.c (life, calls, limits), link_io.c (bytes in and out), link_connect.c (names and sockets),
- * link_listener.c (accepting). docs/design/link.md. */
+/* What the link's files share: link.c (life, calls, limits), link_io.c (bytes in and out),
+ * link_connect.c (names and sockets), link_listener.c (accepting). docs/design/link.md. */
 #pragma once
 
 #include <stdbool.h>
@@ -11,19 +11,21 @@
 #include "proto/tls.h"
 
 /*	DIALING --connected--> HANDSHAKE --certificates judged--> GREETING --HELLO--> OPEN
- *	                          | failed: alert                  |                   | channel_close, bad frame
+ *	                          | failed: alert                  |                   |
+ * channel_close, bad frame
  *	                          +-----------------> CLOSING <----+-------------------+
  *	                                                 | all is sent
- *	                                              LINGER --the peer ended, or 5 s--> ENDED --closed() told--> freed
- *	any state --socket failed, limit, the peer's end--> ENDED */
+ *	                                              LINGER --the peer ended, or 5 s--> ENDED
+ * --closed() told--> freed any state --socket failed, limit, the peer's end--> ENDED */
 enum link_state {
 	LINK_DIALING,   /* a name is being resolved or a socket connected */
 	LINK_HANDSHAKE, /* TLS */
 	LINK_GREETING,  /* HELLO is sent, the peer's is awaited */
 	LINK_OPEN,      /* frames go both ways */
 	LINK_CLOSING,   /* what is queued is sent; what comes is dropped */
-	LINK_LINGER,    /* our end is said; a socket closed on unread bytes would destroy what the peer has not read yet */
-	LINK_ENDED,     /* nothing is left but to tell */
+	LINK_LINGER, /* our end is said; a socket closed on unread bytes would destroy what the peer
+			has not read yet */
+	LINK_ENDED,  /* nothing is left but to tell */
 };
 
 #define LINK_QUEUE_LIMIT (8u << 20)
@@ -31,7 +33,8 @@ enum link_state {
 #define LINK_PING_MS     5000
 #define LINK_PINGS       3 /* unanswered ones that end the channel */
 #define LINK_CLOSE_MS    5000
-#define LINK_TURN_BYTES  (1u << 20) /* received or sent in one turn of the loop, then others have theirs */
+#define LINK_TURN_BYTES                                                                            \
+	(1u << 20) /* received or sent in one turn of the loop, then others have theirs */
 #define LINK_TURN_FRAMES 256
 #define LINK_HELLO_MAX   4096 /* bytes of meta a peer may send before it has greeted */
 
@@ -39,7 +42,7 @@ enum link_state {
 struct link_socket {
 	uv_poll_t poll;
 	int fd;
-	int events; /* watched now */
+	int events;        /* watched now */
 	struct link *link; /* NULL once released */
 	struct link *last; /* goes with the socket: an ended link of which nobody was told */
 };
@@ -89,7 +92,7 @@ struct link {
 
 	struct link_listener *listener; /* of an accepted link, as long as both live */
 	struct list listener_node;
-	bool shaking; /* counts among the listener's handshakes */
+	bool shaking;  /* counts among the listener's handshakes */
 	bool reported; /* the listener was told of the failure */
 
 	struct loop_task end_task;
@@ -115,8 +118,8 @@ void link_bad_frame(struct link *l, int rc);
 /* A whole frame is in the reader. */
 void link_take_frame(struct link *l);
 /* Queues a frame of the link's own or of its user. */
-int link_queue(struct link *l, struct frame_header h, const struct channel_meta *meta, const struct slice *body,
-	size_t body_count);
+int link_queue(struct link *l, struct frame_header h, const struct channel_meta *meta,
+	const struct slice *body, size_t body_count);
 /* All that was queued in CLOSING is with the kernel. */
 void link_all_sent(struct link *l);
 int link_timer(struct link *l, int64_t delay_ns);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Write order: a serial number is on disk before the certificate that bears it, and a revocation
- * before the list that announces it; each verb done again after a crash completes what was begun.
- */
+ * before the list that announces it; each verb done again after a crash completes what was begun. */
 #include "proto/pki.h"
 
 #include <ctype.h>

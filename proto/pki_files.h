@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The directory of a certificate authority: whole files written so that a crash leaves the old or the new one, and the list of
- * serial numbers. One process at a time works on it. Blocking. */
+/* The directory of a certificate authority: whole files written so that a crash leaves the old or
+ * the new one, and the list of serial numbers. One process at a time works on it. Blocking. */
 #pragma once
 
 #include <stdbool.h>
@@ -11,7 +11,7 @@
 #include "proto/pki_x509.h"
 
 struct pki_dir {
-	int fd; /* the directory, locked */
+	int fd;    /* the directory, locked */
 	char *why; /* words for a person go here */
 	size_t why_size;
 };
@@ -21,10 +21,12 @@ int pki_dir_open(struct pki_dir *d, const char *path, bool make, char *why, size
 void pki_dir_close(struct pki_dir *d);
 
 /* Writes words and gives `code` back, so that a failure is one line. */
-int pki_fail(struct pki_dir *d, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+int pki_fail(struct pki_dir *d, int code, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
 bool pki_file_exists(struct pki_dir *d, const char *name);
-/* The whole text of a file, at most 1 MiB; -ENOENT without words, others with. The caller's to free(). */
+/* The whole text of a file, at most 1 MiB; -ENOENT without words, others with. The caller's to
+ * free(). */
 int pki_file_read(struct pki_dir *d, const char *name, char **ret_text);
 /* Replaces it whole, durably. */
 int pki_file_write(struct pki_dir *d, const char *name, mode_t mode, const char *text);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Keys, certificates and revocation lists as PEM text: the OpenSSL half of pki.h, and what the TLS link reads out of a peer's
- * certificate. Touches no files. Instants are seconds since 1970 UTC. Texts given are the caller's to free(). */
+/* Keys, certificates and revocation lists as PEM text: the OpenSSL half of pki.h, and what the TLS
+ * link reads out of a peer's certificate. Touches no files. Instants are seconds since 1970 UTC.
+ * Texts given are the caller's to free(). */
 #pragma once
 
 #include <stddef.h>
@@ -11,7 +12,8 @@ struct x509_signer;
 
 #define X509_SERIAL_MAX 41 /* forty hexadecimal digits and a NUL */
 
-/* All int functions: 0; -ENOMEM; ERR_FORMAT for text that is not what it should be; ERR_TLS when OpenSSL fails otherwise. */
+/* All int functions: 0; -ENOMEM; ERR_FORMAT for text that is not what it should be; ERR_TLS when
+ * OpenSSL fails otherwise. */
 
 /* A new private key on P-256. */
 int x509_key_new(char **ret_key_pem);
@@ -27,20 +29,20 @@ int64_t x509_signer_ends_s(const struct x509_signer *signer);
 
 struct x509_leaf {
 	const char *name;
-	unsigned roles; /* enum channel_role bits */
+	unsigned roles;           /* enum channel_role bits */
 	const char *const *hosts; /* DNS names and addresses, NULL-terminated; or NULL */
 	int64_t from_s, to_s;
 };
 /* A certificate for the key `key_pem` with a random serial number. */
-int x509_sign_leaf(const struct x509_signer *signer, const struct x509_leaf *leaf, const char *key_pem,
-	char ret_serial[X509_SERIAL_MAX], char **ret_cert_pem);
+int x509_sign_leaf(const struct x509_signer *signer, const struct x509_leaf *leaf,
+	const char *key_pem, char ret_serial[X509_SERIAL_MAX], char **ret_cert_pem);
 
 struct x509_revoked {
 	char serial[X509_SERIAL_MAX];
 	int64_t at_s;
 };
-int x509_sign_crl(const struct x509_signer *signer, const struct x509_revoked *revoked, size_t count,
-	int64_t now_s, char **ret_crl_pem);
+int x509_sign_crl(const struct x509_signer *signer, const struct x509_revoked *revoked,
+	size_t count, int64_t now_s, char **ret_crl_pem);
 
 /* What a leaf says, to issue another like it. */
 struct x509_facts {
@@ -53,7 +55,8 @@ struct x509_facts {
 int x509_read(const char *cert_pem, struct x509_facts *ret_facts);
 void x509_facts_fini(struct x509_facts *facts);
 
-/* The common name (empty when there is none or it holds odd bytes) and the roles of a peer's certificate. */
+/* The common name (empty when there is none or it holds odd bytes) and the roles of a peer's
+ * certificate. */
 void x509_name(struct x509_st *cert, char name[128]);
 unsigned x509_roles(struct x509_st *cert);
 int64_t x509_ends_s(struct x509_st *cert);

@@ -222,8 +222,7 @@ int tls_new_session(SSL *ssl, SSL_SESSION *session)
 	return 1; /* the reference is taken */
 }
 
-/* A resumed session carries the certificate of the full handshake, which nobody has judged since.
- */
+/* A resumed session carries the certificate of the full handshake, which nobody has judged since. */
 static int judge_resumed(struct tls *t)
 {
 	X509 *cert = SSL_get0_peer_certificate(t->ssl);

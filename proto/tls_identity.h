@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What tls.c, tls_identity.c and tls_judge.c share. An identity is an SSL_CTX (own certificate and key, trusted roots, revocation list, ticket
- * keys) and the sessions that its dialing links may resume. Another identity has other ticket keys, so that after a reload every
- * peer's certificate is judged anew. */
+/* What tls.c, tls_identity.c and tls_judge.c share. An identity is an SSL_CTX (own certificate and
+ * key, trusted roots, revocation list, ticket keys) and the sessions that its dialing links may
+ * resume. Another identity has other ticket keys, so that after a reload every peer's certificate
+ * is judged anew. */
 #pragma once
 
 #include <openssl/ssl.h>
@@ -25,7 +26,8 @@ struct tls_identity {
 	unsigned next_session; /* the slot to give up when all are taken */
 };
 
-/* Takes the session kept for `address` out, for use once; NULL when there is none. Gives a reference. */
+/* Takes the session kept for `address` out, for use once; NULL when there is none. Gives a
+ * reference. */
 SSL_SESSION *tls_identity_take_session(struct tls_identity *id, const char *address);
 /* Keeps `session` (takes the reference) in place of an earlier one. */
 void tls_identity_keep_session(struct tls_identity *id, const char *address, SSL_SESSION *session);
@@ -45,5 +47,6 @@ int tls_judge_certificate(int preverified, X509_STORE_CTX *store);
 bool tls_role_fits(struct tls_verdict *v, X509 *cert);
 /* Words for one of OpenSSL's X509_V_ERR_*. */
 void tls_certificate_words(struct tls_verdict *v, X509 *cert, int error);
-/* What an alert of the peer, or bytes that are not TLS, mean; NULL for what has no words of our own. */
+/* What an alert of the peer, or bytes that are not TLS, mean; NULL for what has no words of our
+ * own. */
 const char *tls_peer_said(int reason);

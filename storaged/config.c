@@ -355,8 +355,7 @@ void config_write(const struct config *c, FILE *to)
 		const struct setting *s = &settings[i];
 		const char *dot = strchr(s->key, '.');
 		size_t group = dot ? (size_t)(dot - s->key) : 0;
-		/* a group's name once, before its first setting: they stand together in the table
-		 */
+		/* a group's name once, before its first setting: they stand together in the table */
 		if (group && (i == 0 || strncmp(settings[i - 1].key, s->key, group + 1) != 0))
 			fprintf(to, "%.*s:\n", (int)group, s->key);
 		fprintf(to, "%s%s: ", group ? "  " : "", group ? dot + 1 : s->key);

@@ -54,6 +54,5 @@ uint64_t metrics_refusals(int refusal);
 /* One recorder's wait from taking a fragment to its being durable. */
 void metrics_durable_wait(int64_t wait_ns);
 
-/* Writes the text into `to` (at most `size` bytes with the NUL); the length it has or would have.
- */
+/* Writes the text into `to` (at most `size` bytes with the NUL); the length it has or would have. */
 size_t metrics_format(char *to, size_t size);

@@ -2,7 +2,7 @@
 /* One loop of the daemon: rooms made in layer order, stopped in the reverse.
  *
  *	listener -> recorders told STOPPING -> channels closed -> keeper (batches, seals, yields) ->
- *reader -> catalogue -> store -> loop */
+ * reader -> catalogue -> store -> loop */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -226,8 +226,7 @@ void server_loop_stop(struct server_loop *l)
 }
 
 /* --- what a failed start leaves
- * -----------------------------------------------------------------------------------------------
- */
+ * ----------------------------------------------------------------------------------------------- */
 
 static void on_part_closed(struct loop_task *task)
 {

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The attributes of heads, chunks and partitions: how PROTOCOL's guards are spelled. Numbers are 16
- *lower-case hexadecimal digits, so that the store's byte-wise comparison orders them. Pure;
- *docs/format/attributes.md.
+ * lower-case hexadecimal digits, so that the store's byte-wise comparison orders them. Pure;
+ * docs/format/attributes.md.
  *
  *	head       epoch (u64)  owner ("node:nonce", "" when yielded)  ver (u64)
  *	chunk      ep (u64)  len (u64)  last (session u64, seq u64; empty: nothing)  state ("open",
- *"sealed") partition  ver (epoch u64, n u64: index.h)  pins (pins.h) days       ver (as a
- *partition's)
- */
+ * "sealed") partition  ver (epoch u64, n u64: index.h)  pins (pins.h) days       ver (as a
+ * partition's) */
 #pragma once
 
 #include "storaged/store/store.h"

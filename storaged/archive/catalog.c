@@ -11,7 +11,7 @@
 
 #define MEMORY_BYTES (16u << 20)
 
-/* --- life ------------------------------------------------------------------------------------- */
+/* --- life --- */
 
 int catalog_new(struct loop *loop, struct store *store, struct catalog **ret_catalog)
 {
@@ -85,7 +85,7 @@ void catalog_remember(struct catalog *c, uint16_t shard, struct buf *body)
 		forget(c, list_entry(c->ages.next, struct catalog_memory, age));
 }
 
-/* --- get -------------------------------------------------------------------------------------- */
+/* --- get --- */
 
 struct get_op {
 	struct catalog *catalog;

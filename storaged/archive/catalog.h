@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The catalogue of cameras. A camera is a Steppe__Wire__Camera message; messages lie in 16,384 shards `cat/cameras/<4 hex>` of the META
- * pool, by hash of the id, each a protobuf body written whole under its `ver`. The bitmap `cat/cameras/map` says which shards exist, so
- * that walking all cameras reads what is there and lists nothing. Loop thread only; docs/format/catalogue.md. */
+/* The catalogue of cameras. A camera is a Steppe__Wire__Camera message; messages lie in 16,384
+ * shards `cat/cameras/<4 hex>` of the META pool, by hash of the id, each a protobuf body written
+ * whole under its `ver`. The bitmap `cat/cameras/map` says which shards exist, so that walking all
+ * cameras reads what is there and lists nothing. Loop thread only; docs/format/catalogue.md. */
 #pragma once
 
 #include "base/loop.h"
@@ -19,10 +20,10 @@ void catalog_free(struct catalog **slot, struct loop_task *closed);
 
 struct catalog_get {
 	void (*done)(struct catalog_get *req); /* once, later */
-	int status;                            /* 0, -ENOENT (never added, or removed and not `removed_too`), -EIO ... */
+	int status; /* 0, -ENOENT (never added, or removed and not `removed_too`), -EIO ... */
 	bool removed_too;
-	int64_t max_age_ns;                    /* an answer from memory may be this old; 0: read the store */
-	Steppe__Wire__Camera *camera;          /* given: steppe__wire__camera__free_unpacked(.., NULL) */
+	int64_t max_age_ns;           /* an answer from memory may be this old; 0: read the store */
+	Steppe__Wire__Camera *camera; /* given: steppe__wire__camera__free_unpacked(.., NULL) */
 	/* private */
 	struct loop_task task;
 	void *impl;
@@ -31,14 +32,16 @@ void catalog_get(struct catalog *c, struct catalog_get *req, const char *id);
 
 struct catalog_put {
 	void (*done)(struct catalog_put *req);
-	int status;                   /* 0; ERR_GUARD: `version` is not the stored one; -ENOENT: update of an unknown one */
+	int status; /* 0; ERR_GUARD: `version` is not the stored one; -ENOENT: update of an unknown
+		       one */
 	Steppe__Wire__Camera *camera; /* as stored, given when status is 0 */
 	/* private */
 	struct loop_task task;
 	void *impl;
 };
-/* Adds or replaces a camera. camera->version 0: whatever is stored is replaced (added_us kept), else it must be the stored version.
- * Copies the camera. Sets added_us (when 0) and the next version. Removing is a put with `removed` set: footage is never touched. */
+/* Adds or replaces a camera. camera->version 0: whatever is stored is replaced (added_us kept),
+ * else it must be the stored version. Copies the camera. Sets added_us (when 0) and the next
+ * version. Removing is a put with `removed` set: footage is never touched. */
 void catalog_put(struct catalog *c, struct catalog_put *req, const Steppe__Wire__Camera *camera);
 
 struct catalog_walk {
@@ -51,6 +54,7 @@ struct catalog_walk {
 	struct loop_task task;
 	void *impl;
 };
-/* Up to `limit` cameras after the one called `after` ("" to begin), in the order of (shard, id), removed ones left out. */
+/* Up to `limit` cameras after the one called `after` ("" to begin), in the order of (shard, id),
+ * removed ones left out. */
 void catalog_walk(struct catalog *c, struct catalog_walk *req, const char *after, uint32_t limit);
 void catalog_walk_release(struct catalog_walk *req);

@@ -20,7 +20,8 @@ struct catalog {
 	struct catalog_memory *memory[CATALOG_SHARDS];
 	struct list ages; /* oldest first */
 	size_t memory_bytes;
-	struct list puts; /* struct catalog_put_op: the first is being done, the others wait for it */
+	struct list
+		puts; /* struct catalog_put_op: the first is being done, the others wait for it */
 	unsigned active;
 	bool closing;
 	struct loop_task *closed;

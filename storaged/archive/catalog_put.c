@@ -8,14 +8,14 @@
 #include "storaged/archive/catalog_impl.h"
 
 /* Puts of one catalogue are done one after the other; others (of other loops and daemons) are met
- *by guards.
+ * by guards.
  *
  *	READ ---> WRITE ---> (done)
  *	 ^ |        |
  *	 | +--------+  refused: another was faster; or it was us, and the answer got lost
  *	 |
  *	 +--> MAP_READ <--> MAP_WRITE     for a shard that is new: the map names it before it is
- *there
+ * there
  *
  * A write of unknown outcome is sent again as it was, under the same guard. */
 enum put_state { PUT_READ, PUT_MAP_READ, PUT_MAP_WRITE, PUT_WRITE };
@@ -69,8 +69,7 @@ static void finish(struct catalog_put_op *op, int status)
 	req->done(req);
 }
 
-/* --- writing -----------------------------------------------------------------------------------
- */
+/* --- writing --- */
 
 static void start_read(struct catalog_put_op *op, enum put_state state);
 
@@ -134,8 +133,7 @@ static void start_write(struct catalog_put_op *op, enum put_state state)
 	submit(op);
 }
 
-/* --- deciding ----------------------------------------------------------------------------------
- */
+/* --- deciding --- */
 
 static bool is_same_camera(const Steppe__Wire__Camera *a, const Steppe__Wire__Camera *b)
 {
@@ -281,8 +279,7 @@ static void start_read(struct catalog_put_op *op, enum put_state state)
 	store_read(op->catalog->store, &op->read, STORE_META, map ? CATALOG_MAP_NAME : op->name);
 }
 
-/* --- asking ------------------------------------------------------------------------------------
- */
+/* --- asking --- */
 
 static void run_first(struct catalog *c)
 {

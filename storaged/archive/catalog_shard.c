@@ -38,8 +38,7 @@ int catalog_shard_read(struct catalog_shard *s, const struct buf *body)
 	if (!body)
 		return 0;
 	s->list = steppe__wire__camera_list_reply__unpack(NULL, body->len, body->data);
-	/* protobuf-c does not say whether bytes or memory were bad; bytes of ours are the likelier
-	 */
+	/* protobuf-c does not say whether bytes or memory were bad; bytes of ours are the likelier */
 	if (!s->list || !is_shard(s->list)) {
 		catalog_shard_fini(s);
 		return ERR_DAMAGED;

@@ -10,8 +10,7 @@
 
 /*	MAP ---> SHARD <--+      each shard that the map names, from that of `after` on
  *	          |  +----+
- *	          +---> (done)   one camera more than wanted was seen, or there are no more shards
- */
+ *	          +---> (done)   one camera more than wanted was seen, or there are no more shards */
 struct walk_op {
 	struct catalog *catalog;
 	struct catalog_walk *req;

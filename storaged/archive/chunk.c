@@ -39,7 +39,7 @@ int chunk_box_get(struct bytes *b, const uint8_t uuid[CHUNK_UUID_SIZE], uint64_t
 	return 0;
 }
 
-/* --- names ---------------------------------------------------------------------------------- */
+/* --- names --- */
 
 #define NAME_PREFIX "chk/"
 #define ID_DIGITS   30 /* "<16>.<8>.<4>" */
@@ -93,16 +93,15 @@ int chunk_name_parse(
 	return 0;
 }
 
-/* --- the head: init segment and steppe-chunk ------------------------------------------------- */
+/* --- the head: init segment and steppe-chunk --- */
 
 /* The steppe-chunk box:
  *
  *	  0 size, 'uuid', uuid           24 level u8   25 lane u8   26 has previous u8   27 cause of
- *the gap before u8 28 cluster                      44 epoch u64  52 seq u32   56 gen u16   58 zero
- *u16 60 previous: epoch u64          68 seq u32    72 gen u16   74 zero u16 76 gap from i64 84 gap
- *to i64 92 init length u32              96 init CRC u32 100 length of the stream's name u8   101
- *name, zero-filled to 80   181 zero, 3 bytes   184 CRC of bytes 0..183
- */
+ * the gap before u8 28 cluster                      44 epoch u64  52 seq u32   56 gen u16   58 zero
+ * u16 60 previous: epoch u64          68 seq u32    72 gen u16   74 zero u16 76 gap from i64 84 gap
+ * to i64 92 init length u32              96 init CRC u32 100 length of the stream's name u8   101
+ * name, zero-filled to 80   181 zero, 3 bytes   184 CRC of bytes 0..183 */
 #define OWN_CRC_AT (CHUNK_OWN_BOX - 4)
 static_assert(100 + 1 + STREAM_NAME_MAX + 3 == OWN_CRC_AT, "the name's room ends before the CRC");
 
@@ -246,13 +245,12 @@ int chunk_head_parse(const void *data, size_t len, struct chunk_header *ret_head
 	return 0;
 }
 
-/* --- steppe-frag and padding ----------------------------------------------------------------- */
+/* --- steppe-frag and padding --- */
 
 /* The steppe-frag box:
  *
  *	0 size, 'uuid', uuid   24 the recorder's header, 144 bytes   168 receipt i64   176 cause of
- *the gap before u8 177 zero, 3 bytes      180 CRC of bytes 0..179
- */
+ * the gap before u8 177 zero, 3 bytes      180 CRC of bytes 0..179 */
 #define FRAG_CRC_AT (CHUNK_FRAG_BOX - 4)
 static_assert(
 	CHUNK_BOX_HEADER + FRAGMENT_HEADER_SIZE + 8 + 4 == FRAG_CRC_AT, "the CRC ends the box");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the files of the chunk codec share: our box types and how their headers are written. Not for other rooms. */
+/* What the files of the chunk codec share: our box types and how their headers are written. Not for
+ * other rooms. */
 #pragma once
 
 #include "base/bytes.h"
@@ -14,5 +15,6 @@ extern const uint8_t chunk_uuid_seal[CHUNK_UUID_SIZE]; /* steppe-seal */
 
 /* Writes the header of a box of ours that has `size` bytes in all. */
 void chunk_box_put(struct bytes *b, const uint8_t uuid[CHUNK_UUID_SIZE], uint32_t size);
-/* Reads the header of a box that must be ours with that uuid: 0 and its whole size, ERR_TRUNCATED, ERR_FORMAT. */
+/* Reads the header of a box that must be ours with that uuid: 0 and its whole size, ERR_TRUNCATED,
+ * ERR_FORMAT. */
 int chunk_box_get(struct bytes *b, const uint8_t uuid[CHUNK_UUID_SIZE], uint64_t *ret_size);

@@ -54,8 +54,7 @@ static bool is_known(struct place p)
 	       seal_at(p, &size) == 0;
 }
 
-/* The first box of ours after the place's start, as an offset from it; p.left when there is none.
- */
+/* The first box of ours after the place's start, as an offset from it; p.left when there is none. */
 static size_t resync(struct place p)
 {
 	const size_t type_at = 4;

@@ -13,10 +13,9 @@
 /* The steppe-seal box:
  *
  *	 0 size, 'uuid', uuid   24 level u8   25 reason u8   26 flags u16   28 fragments u32   32
- *own offset u64 40 start i64            48 end i64    56 retention i64              64 media bytes
- *u64 72 previous digest     104 digest    136 length of the table u32   140 CRC of bytes 0..139 144
- *the table, with a checksum of its own
- */
+ * own offset u64 40 start i64            48 end i64    56 retention i64              64 media bytes
+ * u64 72 previous digest     104 digest    136 length of the table u32   140 CRC of bytes 0..139
+ * 144 the table, with a checksum of its own */
 #define SEAL_CRC_AT   140u
 #define SEAL_TABLE_AT 144u
 
@@ -29,7 +28,7 @@ enum seal_flags { SEAL_DOUBTFUL = 1 << 0, SEAL_DAMAGED = 1 << 1 };
 #define MFRA_HEADER     8u
 #define TFRA_FIELD_SIZE 3u /* length_size_of_sample_num: 4 bytes; the two others 1 byte */
 
-/* --- retention ------------------------------------------------------------------------------- */
+/* --- retention --- */
 
 static bool capture_is_believed(const struct fragment_header *h, struct wall receipt)
 {
@@ -52,7 +51,7 @@ void chunk_retention_add(
 	r->doubtful |= !believed;
 }
 
-/* --- filling --------------------------------------------------------------------------------- */
+/* --- filling --- */
 
 int chunk_seal_fill(struct chunk_seal *seal, const struct chunk_table *table)
 {
@@ -75,7 +74,7 @@ int chunk_seal_fill(struct chunk_seal *seal, const struct chunk_table *table)
 	return digest_finish(&d, seal->digest);
 }
 
-/* --- mfra: where decoding can start ----------------------------------------------------------- */
+/* --- mfra: where decoding can start --- */
 
 struct sync_place {
 	uint64_t time; /* presentation, ticks */
@@ -148,7 +147,7 @@ static void mfra_put(struct bytes *b, const struct chunk_table *t, size_t size)
 	bytes_put_u32(b, (uint32_t)size);
 }
 
-/* --- building and reading --------------------------------------------------------------------- */
+/* --- building and reading --- */
 
 static void seal_put(struct bytes *b, const struct chunk_seal *seal, const struct buf *table)
 {

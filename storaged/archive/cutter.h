@@ -10,13 +10,13 @@
 #include "storaged/archive/chunk.h"
 
 struct cutter_limits {
-	int64_t min_us;        /* a chunk ends at a sync after this ... (60 s) */
-	uint64_t min_bytes;    /* ... and this many bytes (4 MiB) */
-	int64_t max_us;        /* at this at any fragment (15 min) */
-	uint64_t max_bytes;    /* it never grows past this (32 MiB) */
-	int64_t silence_ns;    /* without an append (60 s) */
-	uint32_t batch_bytes;  /* a batch is written at this ... (1 MiB) */
-	int64_t batch_ns;      /* ... or this long after its first fragment (1 s) */
+	int64_t min_us;       /* a chunk ends at a sync after this ... (60 s) */
+	uint64_t min_bytes;   /* ... and this many bytes (4 MiB) */
+	int64_t max_us;       /* at this at any fragment (15 min) */
+	uint64_t max_bytes;   /* it never grows past this (32 MiB) */
+	int64_t silence_ns;   /* without an append (60 s) */
+	uint32_t batch_bytes; /* a batch is written at this ... (1 MiB) */
+	int64_t batch_ns;     /* ... or this long after its first fragment (1 s) */
 };
 extern const struct cutter_limits cutter_defaults;
 
@@ -31,11 +31,17 @@ struct cutter {
 	uint64_t min_bytes; /* likewise */
 };
 
-/* Starts a chunk: `ordinal` 0 is a stream's first since it was taken and gets a length spread by the stream's hash. */
-void cutter_start(struct cutter *c, const struct cutter_limits *l, const char *stream, uint32_t ordinal, struct wall start);
+/* Starts a chunk: `ordinal` 0 is a stream's first since it was taken and gets a length spread by
+ * the stream's hash. */
+void cutter_start(struct cutter *c, const struct cutter_limits *l, const char *stream,
+	uint32_t ordinal, struct wall start);
 /* Whether the chunk must end before `next`; 0 or the reason (enum chunk_end). */
-int cutter_end_before(const struct cutter *c, const struct cutter_limits *l, const struct fragment_header *next);
-/* Takes note of a fragment that goes into the chunk; `bytes` it adds to the object, `pictures` samples of its first track. */
-void cutter_add(struct cutter *c, const struct fragment_header *h, uint64_t bytes, uint32_t pictures);
-/* Whether there is a gap between the last fragment of the chunk and `next`: its cause must be known then. */
+int cutter_end_before(
+	const struct cutter *c, const struct cutter_limits *l, const struct fragment_header *next);
+/* Takes note of a fragment that goes into the chunk; `bytes` it adds to the object, `pictures`
+ * samples of its first track. */
+void cutter_add(
+	struct cutter *c, const struct fragment_header *h, uint64_t bytes, uint32_t pictures);
+/* Whether there is a gap between the last fragment of the chunk and `next`: its cause must be known
+ * then. */
 bool cutter_gap_before(const struct cutter *c, const struct fragment_header *next);

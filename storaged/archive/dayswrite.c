@@ -78,7 +78,7 @@ static bool has_work(const struct dayswrite *dw)
 	return dw->asked || (dw->dirty_count && dw->hurry);
 }
 
-/* --- timing ----------------------------------------------------------------------------------- */
+/* --- timing --- */
 
 static void on_period(struct loop_timer *timer)
 {
@@ -97,7 +97,7 @@ static void arm_period(struct dayswrite *dw)
 		dayswrite_flush(dw);
 }
 
-/* --- writing ---------------------------------------------------------------------------------- */
+/* --- writing --- */
 
 static void end_round(struct dayswrite *dw)
 {
@@ -169,7 +169,7 @@ static void write_days(struct dayswrite *dw)
 	settle_submit(&dw->settle);
 }
 
-/* --- counting --------------------------------------------------------------------------------- */
+/* --- counting --- */
 
 /* The totals of dirty[at] from the two partitions; -ENOMEM. */
 static int count_day(struct dayswrite *dw)
@@ -240,7 +240,7 @@ static void read_partition(struct dayswrite *dw, int32_t day)
 	store_read(dw->tenure->store, &dw->read, STORE_META, name);
 }
 
-/* --- reading ---------------------------------------------------------------------------------- */
+/* --- reading --- */
 
 static bool names(const struct index_days *days, int32_t day)
 {
@@ -299,7 +299,7 @@ static void read_days(struct dayswrite *dw)
 	store_read(dw->tenure->store, &dw->read, STORE_META, name);
 }
 
-/* --- the machine ------------------------------------------------------------------------------ */
+/* --- the machine --- */
 
 static void step(struct dayswrite *dw)
 {

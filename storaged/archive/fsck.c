@@ -13,9 +13,8 @@
 /*	HEAD --> DAYS --> PARTITION_NAMES --> CHUNK_NAMES --> PARTITION --> RECORD <--> AGAIN
  *	                   (lost, or listing)  (listing)          ^           |
  *	                                                          +-----------+ the day's records
- *are done
- *	   ... the last day's: INTENT --> (orphans, chain, done)
- */
+ * are done
+ *	   ... the last day's: INTENT --> (orphans, chain, done) */
 enum fsck_state {
 	FSCK_HEAD,
 	FSCK_DAYS,
@@ -89,8 +88,7 @@ static void read_object(
 	store_read(r->f->store, &r->read, STORE_META, name);
 }
 
-/* --- one chunk ---------------------------------------------------------------------------------
- */
+/* --- one chunk --- */
 
 static void on_wrong(struct probe *p, const char *what, struct wall from, struct wall to)
 {
@@ -149,8 +147,7 @@ static void look_done(struct run *r)
 	next_record(r);
 }
 
-/* --- looking again: it may have been deleted or moved meanwhile --------------------------------
- */
+/* --- looking again: it may have been deleted or moved meanwhile --- */
 
 static void on_record_probed(struct probe *p);
 
@@ -203,8 +200,7 @@ static void look_again(struct run *r, const char *suspicion)
 	read_object(r, on_partition_again, name, PARTITION_BYTES);
 }
 
-/* --- the records of a partition ----------------------------------------------------------------
- */
+/* --- the records of a partition --- */
 
 static void on_record_probed(struct probe *p)
 {
@@ -305,8 +301,7 @@ static void next_partition(struct run *r)
 	read_object(r, on_partition, name, PARTITION_BYTES);
 }
 
-/* --- intents, and what is left -----------------------------------------------------------------
- */
+/* --- intents, and what is left --- */
 
 static void on_intent_probed(struct probe *p)
 {
@@ -359,8 +354,7 @@ static void last_things(struct run *r)
 	finish(r, 0);
 }
 
-/* --- names -------------------------------------------------------------------------------------
- */
+/* --- names --- */
 
 static void on_listed(struct object_lists *lists)
 {
@@ -387,8 +381,7 @@ static void list_names(struct run *r)
 	object_lists_start(&r->lists);
 }
 
-/* --- days and head -----------------------------------------------------------------------------
- */
+/* --- days and head --- */
 
 static void on_days(struct store_read *read)
 {
@@ -455,8 +448,7 @@ static void on_head(struct store_read *read)
 	read_object(r, on_days, name, DAYS_BYTES);
 }
 
-/* --- asking ------------------------------------------------------------------------------------
- */
+/* --- asking --- */
 
 static void on_refused(struct loop_task *task)
 {

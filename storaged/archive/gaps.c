@@ -17,7 +17,7 @@ int64_t gap_frame_us(const struct fragment_header *h, uint32_t pictures)
 	return pictures ? h->duration_us / pictures : 0;
 }
 
-/* --- tables and records ---------------------------------------------------------------------- */
+/* --- tables and records --- */
 
 static int64_t table_frame_us(const struct table_fragment *f)
 {
@@ -72,7 +72,7 @@ void gaps_of_record(const struct index_record *r, struct gap_cover *covers, size
 	*ret_claim_count = claimed;
 }
 
-/* --- covers ---------------------------------------------------------------------------------- */
+/* --- covers --- */
 
 static int compare_covers(const void *a, const void *b)
 {
@@ -100,7 +100,7 @@ size_t gap_covers_join(struct gap_cover *covers, size_t count)
 	return kept + 1;
 }
 
-/* --- claims ---------------------------------------------------------------------------------- */
+/* --- claims --- */
 
 static int compare_claims(const void *a, const void *b)
 {
@@ -170,7 +170,7 @@ static size_t settle_claims(struct gap *claims, size_t count, struct gap *out)
 	return n;
 }
 
-/* --- holes ----------------------------------------------------------------------------------- */
+/* --- holes --- */
 
 struct finding {
 	const struct gap *claims; /* disjoint, ascending */

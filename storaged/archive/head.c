@@ -12,14 +12,13 @@
 #include "base/errors.h"
 
 /* Every table has its place and its full length, used or not, so that an offset never depends on
- *what is stored:
+ * what is stored:
  *
  *	   0 magic "STPH"   4 level u8   5 sessions u8   6 intents u8   7 sweeps u8   8 holds u8   9
- *zero, 7 bytes 16 open gap: cause u8, zero, 7 bytes, from i64, to i64 40 last chunk: epoch u64, seq
- *u32, gen u16, zero u16   56 its digest   88 end of its footage i64 96 sessions, 8 x 32     352
- *intents, 8 x 32    608 sweeps, 16 x 24   992 holds, 24 x 40 1952 zero                4092 CRC of
- *bytes 0..4091
- */
+ * zero, 7 bytes 16 open gap: cause u8, zero, 7 bytes, from i64, to i64 40 last chunk: epoch u64,
+ * seq u32, gen u16, zero u16   56 its digest   88 end of its footage i64 96 sessions, 8 x 32     352
+ * intents, 8 x 32    608 sweeps, 16 x 24   992 holds, 24 x 40 1952 zero                4092 CRC of
+ * bytes 0..4091 */
 #define HEAD_MAGIC   0x53545048u
 #define HEAD_LEVEL   1
 #define SESSION_SIZE 32
@@ -41,7 +40,7 @@ void head_name(char to[STORE_NAME_MAX + 1], const char *stream)
 	snprintf(to, STORE_NAME_MAX + 1, "head/%s", stream);
 }
 
-/* --- writing --------------------------------------------------------------------------------- */
+/* --- writing --- */
 
 static void put_id(struct bytes *b, const struct chunk_id *id)
 {
@@ -124,7 +123,7 @@ int head_encode(const struct head *h, struct buf **ret_buf)
 	return 0;
 }
 
-/* --- reading --------------------------------------------------------------------------------- */
+/* --- reading --- */
 
 /* `len` bytes that must be zero: what an older program does not know it must not pass over. */
 static void get_zero(struct bytes *b, size_t len)

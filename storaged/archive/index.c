@@ -15,7 +15,7 @@
 #include "base/errors.h"
 #include "storaged/archive/gaps.h"
 
-/* --- from a chunk to its record --------------------------------------------------------------- */
+/* --- from a chunk to its record --- */
 
 static void count_samples(const struct chunk_table *t, struct index_record *r)
 {
@@ -82,16 +82,15 @@ int64_t index_record_frame_us(const struct index_record *r)
 	return r->samples[0] && footage > 0 ? footage / r->samples[0] : 0;
 }
 
-/* --- a record's bytes ------------------------------------------------------------------------- */
+/* --- a record's bytes --- */
 
 /*	  0 state u8   1 pool u8   2 flags u16   4 epoch u64   12 seq u32   16 gen u16   18 lane u8
- *19 end reason u8 20 start i64  28 end i64  36 retention i64  44 bytes u32  48 seal offset u32  52
- *fragments u32 56 samples, 4 x u32       72 syncs, 4 x u32 88 gap before: from i64   96 its cause
- *u8   97 rule u8   98 gaps inside u8   99 level u8 100 head length u32       104 init CRC u32  108
- *session u64  116 first seq u64  124 digest prefix, 16 140 gaps inside, 4 x (after the start u32,
- *length u32), microseconds   172 their causes, 4 x u8 176 zero, 12              188 CRC of bytes
- *0..187
- */
+ * 19 end reason u8 20 start i64  28 end i64  36 retention i64  44 bytes u32  48 seal offset u32  52
+ * fragments u32 56 samples, 4 x u32       72 syncs, 4 x u32 88 gap before: from i64   96 its cause
+ * u8   97 rule u8   98 gaps inside u8   99 level u8 100 head length u32       104 init CRC u32  108
+ * session u64  116 first seq u64  124 digest prefix, 16 140 gaps inside, 4 x (after the start u32,
+ * length u32), microseconds   172 their causes, 4 x u8 176 zero, 12              188 CRC of bytes
+ * 0..187 */
 #define RECORD_CRC_AT (INDEX_RECORD_SIZE - 4)
 #define RECORD_ZERO   12
 static_assert(INDEX_GAPS_MAX == 4 && FRAGMENT_TRACKS_MAX == 4, "the record has room for four");
@@ -227,8 +226,7 @@ int index_record_decode(const void *data, struct index_record *ret_record)
 	return 0;
 }
 
-/* --- partitions --------------------------------------------------------------------------------
- */
+/* --- partitions --- */
 
 int index_partition_decode(const void *data, size_t len, struct index_partition *ret_partition)
 {
@@ -263,8 +261,7 @@ void index_partition_fini(struct index_partition *p)
 	*p = (struct index_partition){0};
 }
 
-/* --- versions and names ------------------------------------------------------------------------
- */
+/* --- versions and names --- */
 
 void index_version_format(const struct index_version *v, char to[33])
 {

@@ -13,8 +13,7 @@
 
 /*	0 magic "STPD"   4 level u8   5 zero, 3   8 count u32   12 days ...   CRC of all before
  *	a day: 0 day i32   4 bytes u64   12 seconds, 96 x u16   204 seconds of gaps by cause, 9 x
- *u32
- */
+ * u32 */
 #define DAYS_MAGIC  0x53545044u
 #define DAYS_LEVEL  1
 #define DAYS_HEADER 12
@@ -118,7 +117,7 @@ struct index_day *index_days_put(struct index_days *d, int32_t day)
 	return &days[at];
 }
 
-/* --- a day from its records ------------------------------------------------------------------- */
+/* --- a day from its records --- */
 
 static uint32_t whole_seconds(int64_t us)
 {

@@ -65,7 +65,7 @@ static void advance(struct indexwrite *iw)
 	iw->indexed(iw, item);
 }
 
-/* --- writing ---------------------------------------------------------------------------------- */
+/* --- writing --- */
 
 static void on_written(struct settle *s)
 {
@@ -133,7 +133,7 @@ static void write_record(struct indexwrite *iw)
 	settle_submit(&iw->settle);
 }
 
-/* --- reading ---------------------------------------------------------------------------------- */
+/* --- reading --- */
 
 /* Whether the partition holds the chunk's record; notes the ends of others, and overlaps. */
 static bool holds_record(
@@ -228,7 +228,7 @@ static void read_partition(struct indexwrite *iw)
 	store_read(iw->tenure->store, &iw->read, STORE_META, name);
 }
 
-/* --- the machine ------------------------------------------------------------------------------ */
+/* --- the machine --- */
 
 static bool ground_is_known(const struct indexwrite *iw, const struct indexwrite_item *item)
 {

@@ -54,7 +54,6 @@ void indexwrite_day_listed(struct indexwrite *iw);
 /* Records of `day`'s partition as far as is known without reading; 0 when it is not. */
 uint64_t indexwrite_records(const struct indexwrite *iw, int32_t day);
 bool indexwrite_busy(const struct indexwrite *iw);
-/* Writes no more and forgets the queue; failed(-ECANCELED) comes later if something is under way.
- */
+/* Writes no more and forgets the queue; failed(-ECANCELED) comes later if something is under way. */
 void indexwrite_stop(struct indexwrite *iw);
 void indexwrite_fini(struct indexwrite *iw);

@@ -8,8 +8,7 @@
 
 #include "base/check.h"
 
-/* --- days --------------------------------------------------------------------------------------
- */
+/* --- days --- */
 
 int object_days_add(struct object_days *d, int32_t day)
 {
@@ -68,8 +67,7 @@ void object_days_prefix(char to[STORE_NAME_MAX + 1], const char *stream)
 	snprintf(to, STORE_NAME_MAX + 1, "idx/%s/", stream);
 }
 
-/* --- chunks ------------------------------------------------------------------------------------
- */
+/* --- chunks --- */
 
 int object_chunks_add(
 	struct object_chunks *c, const char *stream, const char *name, int pool, uint64_t size)

@@ -30,7 +30,8 @@ struct object_chunks {
 	size_t count, room;
 };
 /* Adds a chunk of the stream by its name; other names are passed over. */
-int object_chunks_add(struct object_chunks *c, const char *stream, const char *name, int pool, uint64_t size);
+int object_chunks_add(
+	struct object_chunks *c, const char *stream, const char *name, int pool, uint64_t size);
 void object_chunks_sort(struct object_chunks *c);
 /* Notes that all copies of the chunk have been seen. */
 void object_chunks_see(struct object_chunks *c, const struct chunk_id *id);

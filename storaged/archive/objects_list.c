@@ -6,8 +6,7 @@
 #include "base/check.h"
 #include "storaged/archive/objects.h"
 
-/* --- of a stream -------------------------------------------------------------------------------
- */
+/* --- of a stream --- */
 
 static void on_chunk(struct store_list *list, const char *name, uint64_t size)
 {
@@ -80,8 +79,7 @@ void object_lists_fini(struct object_lists *l)
 	object_chunks_fini(&l->chunks);
 }
 
-/* --- of all streams ----------------------------------------------------------------------------
- */
+/* --- of all streams --- */
 
 /* Heads and partitions lie in META, chunks in every other pool. */
 static const char *const prefixes[] = {"head/", "idx/", "chk/"};

@@ -32,7 +32,7 @@ void openchunk_move(struct openchunk *c, enum openchunk_state to)
 	machine_move(&kind, &c->state, to, trace, name);
 }
 
-/* --- life ------------------------------------------------------------------------------------- */
+/* --- life --- */
 
 static void on_batch_timer(struct loop_timer *timer)
 {
@@ -145,7 +145,7 @@ size_t openchunk_memory(const struct openchunk *c)
 	       boxes + (c->init ? c->init->len : 0);
 }
 
-/* --- fragments -------------------------------------------------------------------------------- */
+/* --- fragments --- */
 
 /* Where the next body would lie if nothing had to be padded; set right when its batch is made. */
 static uint32_t offset_after(const struct openchunk *c)
@@ -216,7 +216,7 @@ void openchunk_recovered(struct openchunk *c, bool sealed)
 	openchunk_move(c, OPENCHUNK_OPEN);
 }
 
-/* --- the machine ------------------------------------------------------------------------------ */
+/* --- the machine --- */
 
 /* On erasure-coded pools padding is dear and appends must be aligned: a batch there fills sixteen
  * alignments or waits ten seconds. */

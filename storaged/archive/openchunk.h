@@ -17,8 +17,7 @@ struct lane;
  *	         batch       nothing waits
  *
  *	RECOVERING ---> OPEN      its content is known now; goes on as an ended chunk
- *	           \--> SEALED    it was sealed already
- */
+ *	           \--> SEALED    it was sealed already */
 enum openchunk_state {
 	OPENCHUNK_PLANNED, /* in memory: waits for its intent, for the chunk before it to be sealed,
 			      and for its first batch to fill */

@@ -14,7 +14,7 @@
 static_assert(
 	BATCH_PIECES_MAX * PIECE_PARTS_MAX + 2 <= STORE_BODY_PARTS_MAX, "head, pieces, padding");
 
-/* --- what every operation carries ------------------------------------------------------------- */
+/* --- what every operation carries --- */
 
 /* {exists, ep == mine, len == off}: F4. */
 static void guard(struct openchunk *c)
@@ -44,7 +44,7 @@ static void set_len(struct openchunk *c, uint64_t len)
 	settle_set(&c->settle, ATTR_LEN, value);
 }
 
-/* --- batches ---------------------------------------------------------------------------------- */
+/* --- batches --- */
 
 static void drop_batch(struct openchunk *c)
 {
@@ -212,7 +212,7 @@ void openchunk_write_batch(struct openchunk *c)
 	settle_submit(&c->settle);
 }
 
-/* --- the seal --------------------------------------------------------------------------------- */
+/* --- the seal --- */
 
 void openchunk_make_record(struct openchunk *c)
 {
@@ -291,7 +291,7 @@ void openchunk_submit_seal(struct openchunk *c)
 	settle_submit(&c->settle);
 }
 
-/* --- outcomes --------------------------------------------------------------------------------- */
+/* --- outcomes --- */
 
 static void on_settled(struct settle *s)
 {

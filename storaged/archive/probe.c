@@ -12,9 +12,8 @@
 /*	ATTRS --> TAIL --> HEAD --> (done)
  *	  |        |        |
  *	  |        +--------+--> WHOLE --> (done)     what a seal or a header should say must be
- *found out
- *	  +--> (done)
- */
+ * found out
+ *	  +--> (done) */
 
 #define TAIL_BYTES (256u << 10) /* where the seal is looked for when nobody says where it is */
 
@@ -43,8 +42,7 @@ static void start_read(
 	store_read(p->store, &p->read, p->pool, p->name);
 }
 
-/* --- what a chunk with all its tables comes to -------------------------------------------------
- */
+/* --- what a chunk with all its tables comes to --- */
 
 static void note_sequence(struct probe *p, const struct chunk_table *t)
 {
@@ -76,8 +74,7 @@ static bool is_of_this_chunk(const struct probe *p, const struct chunk_header *h
 	       strcmp(h->stream, p->stream) == 0;
 }
 
-/* --- all of it ---------------------------------------------------------------------------------
- */
+/* --- all of it --- */
 
 struct deep {
 	struct chunk_survey survey;
@@ -181,8 +178,7 @@ static void read_whole(struct probe *p)
 	start_read(p, on_whole, 0, len < STORE_OBJECT_MAX ? len : STORE_OBJECT_MAX);
 }
 
-/* --- header, init segment, seal ----------------------------------------------------------------
- */
+/* --- header, init segment, seal --- */
 
 static void on_head(struct store_read *read)
 {
@@ -275,8 +271,7 @@ static void read_tail(struct probe *p)
 	start_read(p, on_tail, p->tail_at, p->size - p->tail_at);
 }
 
-/* --- attributes --------------------------------------------------------------------------------
- */
+/* --- attributes --- */
 
 static void on_attrs(struct store_read *read)
 {

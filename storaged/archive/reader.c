@@ -11,7 +11,7 @@
 #define CACHE_BYTES (64u << 20)
 #define DAYS_BYTES  (16u << 20) /* more than INDEX_DAYS_MAX days take */
 
-/* --- life ------------------------------------------------------------------------------------- */
+/* --- life --- */
 
 int reader_new(const struct reader_config *config, struct reader **ret_reader)
 {
@@ -57,7 +57,7 @@ void reader_free(struct reader **reader, struct loop_task *closed)
 		finish(r);
 }
 
-/* --- heads ------------------------------------------------------------------------------------ */
+/* --- heads --- */
 
 /* The read of a stream's head that is under way, who is served by it, and who came after it had
  * begun. */
@@ -127,7 +127,7 @@ int reader_head(struct reader *r, const char *stream, struct head_wait *wait)
 	return 0;
 }
 
-/* --- days ------------------------------------------------------------------------------------- */
+/* --- days --- */
 
 struct days_op {
 	struct reader *reader;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the reader keeps in memory: decoded partitions, each good for as long as the store's `ver` of it is the one it was read with, and
- * tables of sealed chunks, which never change. The least recently used go when the bytes pass the limit; what is borrowed stays alive. */
+/* What the reader keeps in memory: decoded partitions, each good for as long as the store's `ver`
+ * of it is the one it was read with, and tables of sealed chunks, which never change. The least
+ * recently used go when the bytes pass the limit; what is borrowed stays alive. */
 #pragma once
 
 #include "base/list.h"
@@ -33,7 +34,8 @@ void cache_fini(struct cache *c);
 
 /* Gives an empty entry, not in the cache yet; NULL when memory is short. */
 struct cache_entry *cache_entry_new(const char *name);
-/* Takes the entry that was filled: later finds get it, in place of an older one of that name. The caller keeps a reference. */
+/* Takes the entry that was filled: later finds get it, in place of an older one of that name. The
+ * caller keeps a reference. */
 void cache_put(struct cache *c, struct cache_entry *e);
 /* A reference to the entry of that name, or NULL. */
 struct cache_entry *cache_find(struct cache *c, const char *name);

@@ -28,9 +28,10 @@ void reader_leave(struct reader *r);
 
 /* One who waits for a stream's head as it is at some moment after it asked. */
 struct head_wait {
-	void (*done)(struct head_wait *wait, const struct store_read *read); /* read->status; valid during the call */
-	struct list node; /* private */
+	void (*done)(struct head_wait *wait,
+		const struct store_read *read); /* read->status; valid during the call */
+	struct list node;                       /* private */
 };
-/* Reads the head of a stream; a read that has begun already does not do for those who ask later, who share the next. Returns 0, or
- * -ENOMEM and nothing will be done. */
+/* Reads the head of a stream; a read that has begun already does not do for those who ask later,
+ * who share the next. Returns 0, or -ENOMEM and nothing will be done. */
 int reader_head(struct reader *r, const char *stream, struct head_wait *wait);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reads the partitions of some days of a stream: a few at a time, through the cache, of which an entry counts only if its version is
- * still the store's. A version never comes again, so a read of attributes alone settles that, whoever owns the stream. */
+/* Reads the partitions of some days of a stream: a few at a time, through the cache, of which an
+ * entry counts only if its version is still the store's. A version never comes again, so a read of
+ * attributes alone settles that, whoever owns the stream. */
 #pragma once
 
 #include "storaged/archive/reader_impl.h"
@@ -22,7 +23,8 @@ struct partitions {
 	size_t day_count;
 	void (*done)(struct partitions *p); /* once, later */
 	/* result */
-	int status; /* 0, ERR_DAMAGED (a partition without a version), ERR_LIMIT (too many records), ERR_VERSION, -ECANCELED, -EIO ... */
+	int status; /* 0, ERR_DAMAGED (a partition without a version), ERR_LIMIT (too many records),
+		       ERR_VERSION, -ECANCELED, -EIO ... */
 	struct index_record *records; /* freed by partitions_fini */
 	size_t record_count;
 	size_t damaged; /* records that could not be read */

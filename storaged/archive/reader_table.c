@@ -10,7 +10,7 @@
 #include "storaged/archive/reader_impl.h"
 
 /*	PARTS ---> (done)          the init segment and the seal, side by side; or found in the
- *cache
+ * cache
  *	  |
  *	  +------> WHOLE ---> (done)   the seal is damaged: all of the chunk */
 struct table_op {
@@ -55,8 +55,7 @@ static int make_init(struct table_op *op, const uint8_t *data, size_t len)
 	return op->entry->init ? 0 : -ENOMEM;
 }
 
-/* --- when the seal is damaged ------------------------------------------------------------------
- */
+/* --- when the seal is damaged --- */
 
 static int survey(struct table_op *op, const struct buf *body)
 {
@@ -94,8 +93,7 @@ static void read_whole(struct table_op *op)
 	store_read(op->reader->store, &op->seal, op->record.pool, name);
 }
 
-/* --- the two parts -----------------------------------------------------------------------------
- */
+/* --- the two parts --- */
 
 static void parts_step(struct table_op *op)
 {
@@ -147,8 +145,7 @@ static void read_parts(struct table_op *op)
 	store_read(store, &op->seal, r->pool, name);
 }
 
-/* --- asking ------------------------------------------------------------------------------------
- */
+/* --- asking --- */
 
 static void on_known(struct loop_task *task)
 {

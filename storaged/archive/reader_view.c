@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* PROTOCOL "Read": the head, then the partitions of the window, then the chunks of intents that no
- *partition knew. In this order a chunk that moves from one to the next meanwhile is met at least
- *once.
+ * partition knew. In this order a chunk that moves from one to the next meanwhile is met at least
+ * once.
  *
  *	HEAD ---> DAYS ---> PARTITIONS ---> INTENTS ---> (done)
  *	  |         ^ only for long windows   ^ of ours those alone that are not recovered yet
  *	  +---> (done)  no head; not ours any more
  *
  * For a stream of ours the head only proves that it still is: what is not in the index is in the
- *writer's memory, of which a copy is taken before the partitions are read, so that what is indexed
- *meanwhile is met twice rather than never. */
+ * writer's memory, of which a copy is taken before the partitions are read, so that what is indexed
+ * meanwhile is met twice rather than never. */
 #include "storaged/archive/reader.h"
 
 #include <errno.h>
@@ -53,8 +53,7 @@ struct view_op {
 	struct chunk_attrs chunk;
 };
 
-/* --- the end -----------------------------------------------------------------------------------
- */
+/* --- the end --- */
 
 static void finish(struct view_op *op)
 {
@@ -112,8 +111,7 @@ static int32_t last_day(const struct view_op *op)
 	return wall_day((struct wall){op->to.us - 1});
 }
 
-/* --- intents: chunks that no partition knew ----------------------------------------------------
- */
+/* --- intents: chunks that no partition knew --- */
 
 static void intents_step(struct view_op *op);
 
@@ -212,8 +210,7 @@ static void intents_step(struct view_op *op)
 	finish(op);
 }
 
-/* --- which days --------------------------------------------------------------------------------
- */
+/* --- which days --- */
 
 /* All days of the window, or those of them that the days object names. */
 static int choose_days(struct view_op *op, const struct index_days *known)
@@ -303,8 +300,7 @@ static void start_days(struct view_op *op)
 	reader_days(op->reader, &op->days_req, op->stream);
 }
 
-/* --- the head ----------------------------------------------------------------------------------
- */
+/* --- the head --- */
 
 /* Copies what is durable of the chunks that the writer has not indexed. */
 static int take_open_chunks(struct view_op *op)
@@ -375,8 +371,7 @@ static void on_head(struct head_wait *wait, const struct store_read *read)
 		start_days(op);
 }
 
-/* --- asking ------------------------------------------------------------------------------------
- */
+/* --- asking --- */
 
 static void on_refused(struct loop_task *task)
 {

@@ -10,8 +10,8 @@
 #include "storaged/archive/rebuild_impl.h"
 
 /*	LISTS --> HEAD --> [EPOCHS] --> TAKE --> CONFIRM --> PROBE --> NAMES --> (a day after the
- *other) --> TOTALS --> YIELD head lost                        (each chunk)  (the days object,
- *before partitions and after them)
+ * other) --> TOTALS --> YIELD head lost                        (each chunk)  (the days object,
+ * before partitions and after them)
  *
  * This file takes the stream and looks at its chunks; rebuild_write.c writes. */
 
@@ -85,8 +85,7 @@ int rebuild_settled(const struct rebuilding *r)
 	return r->settle.status == -ECANCELED && r->gave_up ? r->gave_up : r->settle.status;
 }
 
-/* --- chunks -------------------------------------------------------------------------------------
- */
+/* --- chunks --- */
 
 static void probe_next(struct rebuilding *r);
 
@@ -194,8 +193,7 @@ static void probe_next(struct rebuilding *r)
 	rebuild_write(r);
 }
 
-/* --- taking the stream --------------------------------------------------------------------------
- */
+/* --- taking the stream --- */
 
 static void read_head(struct rebuilding *r, void (*done)(struct store_read *))
 {
@@ -280,8 +278,7 @@ static void take(struct rebuilding *r, bool exists)
 	settle_submit(&r->settle);
 }
 
-/* --- which epochs there were, when no head says so -----------------------------------------------
- */
+/* --- which epochs there were, when no head says so --- */
 
 static void next_epoch(struct rebuilding *r);
 
@@ -359,8 +356,7 @@ static void on_listed(struct object_lists *lists)
 		read_head(r, on_head);
 }
 
-/* --- asking -------------------------------------------------------------------------------------
- */
+/* --- asking --- */
 
 static void on_refused(struct loop_task *task)
 {

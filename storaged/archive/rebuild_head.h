@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A head made anew from the chunks of its stream. Pure. What does not derive from media is lost with a head: holds that reach into the
- * future, sweeps, an open gap. */
+/* A head made anew from the chunks of its stream. Pure. What does not derive from media is lost
+ * with a head: holds that reach into the future, sweeps, an open gap. */
 #pragma once
 
 #include "storaged/archive/head.h"
@@ -16,5 +16,6 @@ struct rebuild_link {
 	uint8_t digest[DIGEST_SIZE]; /* when sealed */
 };
 
-/* Takes note of one more chunk. 0, or ERR_LIMIT: more chunks are open than a head can name; the head is unchanged then. */
+/* Takes note of one more chunk. 0, or ERR_LIMIT: more chunks are open than a head can name; the
+ * head is unchanged then. */
 int rebuild_head_add(struct head *h, const struct rebuild_link *link);

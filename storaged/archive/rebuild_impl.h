@@ -53,7 +53,8 @@ bool rebuild_ends(struct rebuilding *r, int rc);
 void rebuild_find(struct rebuilding *r, const char *object, const struct rebuild_change *change);
 void rebuild_find_words(struct rebuilding *r, const char *object, const char *what, bool repaired);
 /* Begins a write of an object of META. */
-void rebuild_begin(struct rebuilding *r, const char *name, const char *epoch_attr, void (*done)(struct settle *));
+void rebuild_begin(struct rebuilding *r, const char *name, const char *epoch_attr,
+	void (*done)(struct settle *));
 /* The status of the write that has just ended. */
 int rebuild_settled(const struct rebuilding *r);
 

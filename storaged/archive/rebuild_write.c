@@ -61,8 +61,7 @@ static void submit_body(struct rebuilding *r)
 	settle_submit(&r->settle);
 }
 
-/* --- the end: the head ---------------------------------------------------------------------------
- */
+/* --- the end: the head --- */
 
 static void on_yielded(struct settle *s)
 {
@@ -106,8 +105,7 @@ static void write_head(struct rebuilding *r)
 	submit_body(r);
 }
 
-/* --- the days object, twice ----------------------------------------------------------------------
- */
+/* --- the days object, twice --- */
 
 static void on_totals(struct settle *s)
 {
@@ -175,8 +173,7 @@ static int count_day(struct rebuilding *r, int32_t day)
 	return rc;
 }
 
-/* --- partitions ----------------------------------------------------------------------------------
- */
+/* --- partitions --- */
 
 static void tell_changes(struct rebuilding *r, int32_t day)
 {
@@ -315,8 +312,7 @@ static void next_day(struct rebuilding *r)
 	}
 }
 
-/* --- names first ---------------------------------------------------------------------------------
- */
+/* --- names first --- */
 
 static void on_days(struct store_read *read)
 {

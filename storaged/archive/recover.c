@@ -28,7 +28,7 @@ static const struct machine_kind kind = {"recover", state_names, may};
 #define WINDOW_FRAGMENT (FRAGMENT_BODY_MAX + CHUNK_HEAD_MAX + CHUNK_FRAG_BOX)
 #define SAMPLES_MAX     65536u
 
-/* --- the gate --------------------------------------------------------------------------------- */
+/* --- the gate --- */
 
 void recover_gate_init(struct recover_gate *gate)
 {
@@ -47,7 +47,7 @@ static void gate_leave(struct recover_gate *gate)
 	loop_defer(next->writer->tenure.loop, &next->granted);
 }
 
-/* --- life ------------------------------------------------------------------------------------- */
+/* --- life --- */
 
 static void read_window(struct recover *r);
 
@@ -134,7 +134,7 @@ void recover_step(struct recover *r)
 	loop_defer(r->writer->tenure.loop, &r->granted);
 }
 
-/* --- content ---------------------------------------------------------------------------------- */
+/* --- content --- */
 
 static void start_over(struct openchunk *c)
 {
@@ -222,7 +222,7 @@ static int take_seal(struct openchunk *c, const uint8_t *box, size_t len)
 	return 0;
 }
 
-/* --- windows ---------------------------------------------------------------------------------- */
+/* --- windows --- */
 
 /* What a window gave. */
 enum window_end {

@@ -4,8 +4,7 @@
  * once. One operation at a time; nothing that depends on it starts before done().
  *
  * An operation decided more than 60 s ago is not sent (F3): the head is read first, and only while
- * it still names this owner does the operation count as decided anew, at the time that read began.
- */
+ * it still names this owner does the operation count as decided anew, at the time that read began. */
 #pragma once
 
 #include "base/loop.h"

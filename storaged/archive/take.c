@@ -73,7 +73,7 @@ static void make_body(struct take *t)
 	t->part = (struct slice){.buf = t->body, .data = t->body->data, .len = t->body->len};
 }
 
-/* --- 6: ready --------------------------------------------------------------------------------- */
+/* --- 6: ready --- */
 
 static void make_writer(struct take *t)
 {
@@ -91,7 +91,7 @@ static void make_writer(struct take *t)
 	finish(t, rc ? -REFUSAL_STORE : 0);
 }
 
-/* --- 5: partitions ---------------------------------------------------------------------------- */
+/* --- 5: partitions --- */
 
 static void on_raised(struct raise *r)
 {
@@ -109,7 +109,7 @@ static void raise_partitions(struct take *t)
 	raise_start(&t->raise, &t->tenure, &t->head);
 }
 
-/* --- 4: chunks -------------------------------------------------------------------------------- */
+/* --- 4: chunks --- */
 
 static void cancel_fences(struct take *t)
 {
@@ -153,7 +153,7 @@ static void fence_chunks(struct take *t)
 	}
 }
 
-/* --- 3: epoch and body, of one read (F7) ------------------------------------------------------ */
+/* --- 3: epoch and body, of one read (F7) --- */
 
 static void confirm(struct take *t);
 
@@ -194,7 +194,7 @@ static void confirm(struct take *t)
 	store_read(t->tenure.store, &t->read, STORE_META, name);
 }
 
-/* --- 1, 2: the epoch -------------------------------------------------------------------------- */
+/* --- 1, 2: the epoch --- */
 
 static void on_settled(struct settle *s)
 {
@@ -276,7 +276,7 @@ static void look(struct take *t)
 	store_read(t->tenure.store, &t->read, STORE_META, name);
 }
 
-/* --- life ------------------------------------------------------------------------------------- */
+/* --- life --- */
 
 static void again(struct retry *r)
 {

@@ -7,8 +7,9 @@
 #include "storaged/archive/take_raise.h"
 #include "storaged/archive/writer_life.h"
 
-#define TAKE_LIMIT_NS (30 * NS_PER_SECOND) /* then askers are told that the store does not answer  \
-					    */
+#define TAKE_LIMIT_NS                                                                              \
+	(30 * NS_PER_SECOND) /* then askers are told that the store does not answer                \
+			      */
 
 struct take {
 	/* set by the user */

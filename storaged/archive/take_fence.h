@@ -15,7 +15,8 @@ struct fence {
 	struct take *take;             /* the user's */
 	int status; /* 0, ERR_FENCED (a later owner was here), -ECANCELED, ERR_FORMAT ... */
 	struct writer_found found;
-	bool absent; /* there is no chunk, and none was planted: only when RULE_FENCE_INTENTS is off */
+	bool absent; /* there is no chunk, and none was planted: only when RULE_FENCE_INTENTS is off
+		      */
 	/* private */
 	const struct tenure *tenure;
 	unsigned state;

@@ -39,7 +39,7 @@ static void finish(struct raise *r, int status)
 	r->done(r);
 }
 
-/* --- which days ------------------------------------------------------------------------------- */
+/* --- which days --- */
 
 static bool is_placing(const struct head *head)
 {
@@ -114,7 +114,7 @@ static void list_days(struct raise *r)
 	store_read(r->tenure->store, &r->read, STORE_META, name);
 }
 
-/* --- each day --------------------------------------------------------------------------------- */
+/* --- each day --- */
 
 static void on_written(struct settle *s)
 {
@@ -207,7 +207,7 @@ static void read_next(struct raise *r)
 	store_read(r->tenure->store, &r->read, STORE_META, name);
 }
 
-/* --- the machine ------------------------------------------------------------------------------ */
+/* --- the machine --- */
 
 static void again(struct retry *retry)
 {

@@ -5,8 +5,10 @@
 
 #include "base/errors.h"
 
-#define SECONDS_MAX (UINT64_C(1) << 40) /* of decode time: in microseconds it still fits 64 bits   \
-					 */
+#define SECONDS_MAX                                                                                \
+	(UINT64_C(1)                                                                               \
+		<< 40) /* of decode time: in microseconds it still fits 64 bits               \
+			     */
 
 void timeline_init(struct timeline *t, const struct bmff_init *init)
 {
@@ -20,8 +22,7 @@ static unsigned track_of(const struct bmff_run *run)
 	return run->track_id - 1;
 }
 
-/* `ticks` of one timescale in another, rounded down or up; both stand for less than 2^40 seconds.
- */
+/* `ticks` of one timescale in another, rounded down or up; both stand for less than 2^40 seconds. */
 static int64_t rescale(int64_t ticks, uint32_t from, uint32_t to, bool up)
 {
 	__extension__ typedef __int128 wide;

@@ -11,7 +11,7 @@
 
 #define PIECES_MAX (INDEX_GAPS_MAX + 1) /* of footage in a record, and of claims */
 
-/* --- open chunks ------------------------------------------------------------------------------ */
+/* --- open chunks --- */
 
 /* A copy of the first `fragments` fragments and of their samples. */
 static int copy_table(
@@ -92,7 +92,7 @@ void view_chunk_fini(struct view_chunk *c)
 	buf_unref(&c->init);
 }
 
-/* --- copies ----------------------------------------------------------------------------------- */
+/* --- copies --- */
 
 static int compare_ids(const struct chunk_id *a, const struct chunk_id *b)
 {
@@ -199,7 +199,7 @@ static size_t drop_repeated(struct view_chunk *chunks, size_t count)
 	return kept;
 }
 
-/* --- making ----------------------------------------------------------------------------------- */
+/* --- making --- */
 
 static bool has_footage(const struct index_record *r)
 {
@@ -239,8 +239,7 @@ static size_t keep_window(const struct view_evidence *e, struct view_chunk *chun
 	return kept;
 }
 
-/* Footage outside of the window counts: it says where a hole that the window lies in began and why.
- */
+/* Footage outside of the window counts: it says where a hole that the window lies in began and why. */
 static int find_gaps(const struct view_evidence *e, const struct view_chunk *chunks, size_t count,
 	struct view *v)
 {
@@ -320,7 +319,7 @@ void view_free(struct view **view)
 	*view = NULL;
 }
 
-/* --- spans ------------------------------------------------------------------------------------ */
+/* --- spans --- */
 
 struct piece {
 	struct view_span span;

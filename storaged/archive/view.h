@@ -12,9 +12,10 @@ struct view_evidence {
 	const struct index_record *records; /* of all partitions that can matter, in any order */
 	size_t record_count;
 	size_t damaged;
-	struct view_chunk *open; /* chunks not (or not yet) in the index; their init and table are taken over by the view or freed */
+	struct view_chunk *open; /* chunks not (or not yet) in the index; their init and table are
+				    taken over by the view or freed */
 	size_t open_count;
-	struct gap open_gap;     /* cause GAP_NONE: none; `to` is not looked at: it lasts until `now` */
+	struct gap open_gap; /* cause GAP_NONE: none; `to` is not looked at: it lasts until `now` */
 	struct wall now;
 };
 /* Gives the view, or -ENOMEM. In both cases evidence->open holds nothing any more. */
@@ -23,7 +24,8 @@ int view_make(const struct view_evidence *evidence, struct view **ret_view);
 /* Frees what one chunk of a view holds. */
 void view_chunk_fini(struct view_chunk *c);
 
-/* Fills an open chunk of a view from the first `fragments` fragments of its table, of which it gets a copy. References init. */
+/* Fills an open chunk of a view from the first `fragments` fragments of its table, of which it gets
+ * a copy. References init. */
 struct view_open {
 	struct chunk_id id;
 	uint8_t lane;

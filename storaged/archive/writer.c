@@ -43,8 +43,7 @@ static struct lane *lane_of(struct list *node)
 	return list_entry(node, struct lane, node);
 }
 
-/* --- index and days -----------------------------------------------------------------------------
- */
+/* --- index and days --- */
 
 static void on_indexed(struct indexwrite *iw, struct indexwrite_item *item)
 {
@@ -79,7 +78,7 @@ static void on_days_settled(struct dayswrite *dw)
 	writer_poke(container_of(dw, struct writer, dayswrite));
 }
 
-/* --- trouble ---------------------------------------------------------------------------------- */
+/* --- trouble --- */
 
 void writer_give_up(struct writer *w, int refusal, int status)
 {
@@ -170,7 +169,7 @@ static void on_days_failed(struct dayswrite *dw, int status)
 	writer_lost(container_of(dw, struct writer, dayswrite), status);
 }
 
-/* --- the step --------------------------------------------------------------------------------- */
+/* --- the step --- */
 
 static void step_chunks(struct writer *w)
 {
@@ -269,7 +268,7 @@ static void on_turn(struct retry *turn)
 	}
 }
 
-/* --- life ------------------------------------------------------------------------------------- */
+/* --- life --- */
 
 static void init_machines(struct writer *w, struct recover_gate *gate, uint64_t ver)
 {

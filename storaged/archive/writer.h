@@ -24,8 +24,8 @@ struct writer_session {
 	 * inside a call on the session. */
 	void (*progress)(struct writer_session *s, int failed);
 	/* read by the user */
-	uint64_t received;         /* last number taken on this session, or found taken by an earlier one */
-	uint64_t durable;          /* last number acknowledged as durable; never beyond `received` */
+	uint64_t received; /* last number taken on this session, or found taken by an earlier one */
+	uint64_t durable;  /* last number acknowledged as durable; never beyond `received` */
 	struct wall durable_until; /* capture end of that */
 	size_t undurable_bytes;    /* taken, not durable: what credit is computed from */
 	/* private */
@@ -37,7 +37,8 @@ struct writer_session {
 /* Begins or resumes a session: 0 with `durable` and `received` as an earlier connection left them,
  * or a refusal number as a negative. What lies between the two becomes durable by itself: a
  * recorder that remembers sends it again and it is dropped, but one that crashed would give its
- * numbers to other footage, so only progress() at durable == received says what is next: -(REFUSAL_SESSION_FORGOTTEN),
+ * numbers to other footage, so only progress() at durable == received says what is next:
+ * -(REFUSAL_SESSION_FORGOTTEN),
  * -(REFUSAL_MALFORMED_MEDIA) for the init, -(REFUSAL_STREAMS) when all eight sessions are live. Of
  * two sessions with the same number the later supersedes: the earlier gets progress(SUPERSEDED).
  * `init` is referenced. */

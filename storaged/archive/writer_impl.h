@@ -71,7 +71,7 @@ struct writer {
 	struct list superseded; /* users to be told so */
 	unsigned lane_count;
 	uint32_t next_seq;    /* of a chunk in this epoch */
-	struct wall kept_end;   /* last_end as the head holds it */
+	struct wall kept_end; /* last_end as the head holds it */
 	struct wall live_end; /* of live footage; 0: not known */
 	bool changed;         /* watches are due */
 	bool ended_told;

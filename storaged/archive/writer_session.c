@@ -16,7 +16,7 @@ static int refused(const struct writer *w)
 	return w->state == WRITER_RECORDING ? 0 : -w->reason;
 }
 
-/* --- opening ---------------------------------------------------------------------------------- */
+/* --- opening --- */
 
 static bool same_bytes(const struct buf *a, const struct buf *b)
 {
@@ -138,7 +138,7 @@ void writer_flush(struct writer_session *s)
 	writer_poke(lane->writer);
 }
 
-/* --- gaps ------------------------------------------------------------------------------------- */
+/* --- gaps --- */
 
 int writer_gap(struct writer_session *s, const struct gap *gap, bool open)
 {
@@ -152,8 +152,7 @@ int writer_gap(struct writer_session *s, const struct gap *gap, bool open)
 		return -REFUSAL_TIME;
 	lane->gap = *gap;
 	if (lane->lane == LANE_LIVE) {
-		/* known at the live edge until a fragment ends it; in the head with its next write
-		 */
+		/* known at the live edge until a fragment ends it; in the head with its next write */
 		lane->writer->head.open_gap =
 			(struct gap){.from = gap->from, .to = gap->from, .cause = gap->cause};
 		lane->writer->changed = true;
@@ -162,8 +161,7 @@ int writer_gap(struct writer_session *s, const struct gap *gap, bool open)
 	return 0;
 }
 
-/* The hole before a chunk's first fragment; cause 0: none, or nothing is known of what lies before.
- */
+/* The hole before a chunk's first fragment; cause 0: none, or nothing is known of what lies before. */
 static struct gap gap_before(const struct lane *lane, const struct fragment_header *h)
 {
 	const struct writer *w = lane->writer;
@@ -182,7 +180,7 @@ static struct gap gap_before(const struct lane *lane, const struct fragment_head
 	return gap;
 }
 
-/* --- fragments -------------------------------------------------------------------------------- */
+/* --- fragments --- */
 
 /* Whether the lane takes this fragment: 0 yes, 1 it has it already, or a refusal. */
 static int judge(struct writer_session *s, const struct lane *lane, const struct fragment_header *h)

@@ -34,7 +34,7 @@ void keep_move(struct keep *keep, enum keep_state to)
 	machine_move(&kind, &keep->state, to, &keep->keeper->config.trace, keep->stream);
 }
 
-/* --- streams ---------------------------------------------------------------------------------- */
+/* --- streams --- */
 
 static struct list *bucket_of(struct keeper *k, const char *stream)
 {
@@ -75,7 +75,7 @@ void keep_free(struct keep *keep)
 		end_stop(k);
 }
 
-/* --- answering -------------------------------------------------------------------------------- */
+/* --- answering --- */
 
 static void on_answer(struct loop_task *task)
 {
@@ -112,7 +112,7 @@ void keep_refuse_askers(struct keep *keep, int status)
 	}
 }
 
-/* --- taking ----------------------------------------------------------------------------------- */
+/* --- taking --- */
 
 static void on_idle(struct loop_timer *timer);
 
@@ -291,7 +291,7 @@ void keeper_release(struct keeper_take *req)
 		arm_idle(keep);
 }
 
-/* --- looking ---------------------------------------------------------------------------------- */
+/* --- looking --- */
 
 struct writer *keeper_find(struct keeper *k, const char *stream)
 {
@@ -309,7 +309,7 @@ void keeper_each(struct keeper *k, void (*each)(void *user, struct writer *w), v
 		}
 }
 
-/* --- life ------------------------------------------------------------------------------------- */
+/* --- life --- */
 
 int keeper_new(const struct keeper_config *config, struct keeper **ret_keeper)
 {

@@ -17,7 +17,8 @@
  *	  +--> OVER <----------+  no longer found; freed when the last one releases it
  *	   fenced, dropped
  *
- *	TAKING, YIELDING --> LENT --> TAKING, freed      a rebuild owns it; what asks meanwhile waits */
+ *	TAKING, YIELDING --> LENT --> TAKING, freed      a rebuild owns it; what asks meanwhile
+ * waits */
 enum keep_state { KEEP_TAKING, KEEP_READY, KEEP_YIELDING, KEEP_OVER, KEEP_LENT };
 
 /* A stream of ours. */

@@ -46,8 +46,7 @@ struct conn {
 /* The request under a number, or NULL. */
 struct request *conn_find(struct conn *conn, uint32_t stream);
 
-/* Prepares a connection for `ch`; frames that begin something go to service_dispatch. 0 or -ENOMEM.
- */
+/* Prepares a connection for `ch`; frames that begin something go to service_dispatch. 0 or -ENOMEM. */
 int conn_new(struct service *s, struct channel *ch, struct conn **ret_conn);
 
 /* Attaches `req` under the number of the frame that began it. 0 or -ENOMEM. */

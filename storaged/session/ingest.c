@@ -6,7 +6,7 @@
  *	any state: refused, superseded, stopped, the channel gone --> ended
  *
  * A fragment is judged (header, checksum, credit), handed to the stream's writer, and acknowledged
- *when the writer says it is durable. */
+ * when the writer says it is durable. */
 #include "storaged/session/ingest.h"
 
 #include <errno.h>

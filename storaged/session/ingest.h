@@ -59,8 +59,7 @@ int ingest_open_lanes(struct ingest *in, uint32_t *ret_lane);
  * number comes next: were it one that was taken already, a recorder that lost its memory would give
  * it to other footage, which would be dropped as a repetition and acknowledged. */
 void ingest_settle(struct ingest *in);
-/* Puts down what the lane's undurable bytes are now, in the limits of the process and its metrics.
- */
+/* Puts down what the lane's undurable bytes are now, in the limits of the process and its metrics. */
 void ingest_account(struct ingest_lane *lane, size_t undurable);
 /* The ack timer's callback. */
 void ingest_on_ack_timer(struct loop_timer *timer);

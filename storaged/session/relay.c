@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One relay: its near half belongs to the connection's loop, its far half to the target's. They
- *share nothing but messages:
+ * share nothing but messages:
  *
  *	near -> far: frames, "so many bytes were taken", the end of the connection (the last)
  *	far -> near: frames, "close the connection", goodbye (the last; then the near half frees
- *both)
+ * both)
  *
  * The messages that must not fail (the ends) are part of the relay. */
 #include "storaged/session/relay.h"

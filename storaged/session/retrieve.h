@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A fetch: its life (retrieve.c), its reads and sending (retrieve_send.c), the live edge (tail.c).
- *Private to the session room.
+ * Private to the session room.
  *
  *	      +------ next slice ------------------------+
  *	      v                                          |
@@ -9,9 +9,9 @@
  *	      +-- more is durable -- WAITING <-- follow -+--> ended
  *
  * A window is walked in slices: a day of which there is an index, or what lies between two such
- *days (where at most an open chunk can be). Which days there are is read once, for windows of more
- *than a few. A slice is walked in groups of chunks that overlap in time, a group by its plan.
- *Memory is a day's records, a group's tables and two reads, whatever the window's length. */
+ * days (where at most an open chunk can be). Which days there are is read once, for windows of more
+ * than a few. A slice is walked in groups of chunks that overlap in time, a group by its plan.
+ * Memory is a day's records, a group's tables and two reads, whatever the window's length. */
 #pragma once
 
 #include "storaged/session/fetch_plan.h"

@@ -84,8 +84,7 @@ static void start_read(struct retrieve *r, struct retrieve_read *slot)
 	store_read(r->service->config.store, &slot->read, c->view->record.pool, name);
 }
 
-/* The cause of the hole before an item: inside the chunk its table says, before the chunk the view.
- */
+/* The cause of the hole before an item: inside the chunk its table says, before the chunk the view. */
 static uint8_t cause_before(struct retrieve *r, size_t item)
 {
 	uint8_t cause = r->items[item].gap_cause;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A stream verified, or its index made anew, for an admin: FSCK. Verifying runs beside the owner; a
- *rebuild needs the stream to itself.
+ * rebuild needs the stream to itself.
  *
  *	        +--> CHECKING ---------------------------------> answered
  *	begun --+

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One connection to a Ceph cluster and what can be asked over it. Behind this header is librados.
- */
+/* One connection to a Ceph cluster and what can be asked over it. Behind this header is librados. */
 #pragma once
 
 #include <stdbool.h>

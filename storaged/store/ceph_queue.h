@@ -33,8 +33,7 @@ void ceph_queue_submit(struct ceph_queue *queue, struct ceph_op *op);
 /* Takes out what belongs to `owner` and was never sent, and appends it to `ret_ops`. */
 void ceph_queue_withdraw(struct ceph_queue *queue, const void *owner, struct list *ret_ops);
 
-/* The present connection for use beside the queue, or NULL while there is none; to be given back.
- */
+/* The present connection for use beside the queue, or NULL while there is none; to be given back. */
 struct ceph_conn *ceph_queue_borrow(struct ceph_queue *queue);
 void ceph_queue_return(struct ceph_queue *queue, struct ceph_conn *conn);
 /* Alignments of the pools, which do not change. */

@@ -28,6 +28,5 @@ int ceph_walk_start(struct ceph_queue *queue, struct ceph_walk **ret_walk);
 /* Ends the thread; no job may be left. NULL is fine. */
 void ceph_walk_stop(struct ceph_walk **walk);
 void ceph_walk_submit(struct ceph_walk *walk, struct ceph_walk_job *job);
-/* The jobs of `store` end with -ECANCELED soon, without another entry shown. On the store's loop.
- */
+/* The jobs of `store` end with -ECANCELED soon, without another entry shown. On the store's loop. */
 void ceph_walk_cancel(struct ceph_walk *walk, const struct store *store);

@@ -8,13 +8,13 @@
 #include "storaged/store/store_local_apply.h"
 
 /* A batch is tried until it comes through; each further attempt has fewer writes, a larger map or
- *more room:
+ * more room:
  *
  *	begin -> apply each -> sync files -> commit -> done
  *	  ^        |  |           |            |
  *	  |        |  '- map full, out of room, write failed half way
  *	  '--------'              '- a file could not be synced: its write fails, the others are
- *made again */
+ * made again */
 
 enum outcome { DONE, AGAIN };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The directories of a local store: that they are ours, that nobody else has them, and how much
- *room they have.
+ * room they have.
  *
  *	steppe-store    what this is: level, id, which pools; written last when a store is made
  *	lock            flocked by the daemon that has the store; its process id for people

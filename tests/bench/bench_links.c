@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What idle links cost in memory, and handshakes in processor time; both ends in one process and on
- *one thread, so half of each figure is one end's.
+ * one thread, so half of each figure is one end's.
  *
  *	bench_links [LINKS] */
 #include <malloc.h>

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How fast the local store makes streams durable, against plain writing of the same bytes into one
- *file with one sync a second, in turns in one run:
+ * file with one sync a second, in turns in one run:
  *
  *	bench_store_local DIRECTORY [STREAMS [MIB [ROUNDS [KIB]]]]
  *
  * Each stream writes 1 MiB (or KIB) at a time, each write guarded and with three attributes as an
- *archive's batches are, waits for the answer, and begins a new object every 32 MiB. Prints a line a
- *round and the median ratio. */
+ * archive's batches are, waits for the answer, and begins a new object every 32 MiB. Prints a line
+ * a round and the median ratio. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>

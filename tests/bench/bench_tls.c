@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a link costs per byte, against OpenSSL alone with the same cipher: seconds of processor time
- *a gigabyte, of the thread that receives and of the one that sends, over a loopback socket,
- *interleaved in one run; medians.
+ * a gigabyte, of the thread that receives and of the one that sends, over a loopback socket,
+ * interleaved in one run; medians.
  *
  *	bench_tls [MEGABYTES] [ROUNDS] [FRAME_BYTES] */
 #include <arpa/inet.h>

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whole chunks, as they come and with the checksums of their own boxes mended: head, scan, survey.
- */
+/* Whole chunks, as they come and with the checksums of their own boxes mended: head, scan, survey. */
 #include <stdlib.h>
 #include <string.h>
 

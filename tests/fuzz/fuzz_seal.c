@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* steppe-seal boxes, as they come and with lengths and checksums mended: the box's and its table's.
- */
+/* steppe-seal boxes, as they come and with lengths and checksums mended: the box's and its table's. */
 #include <stdlib.h>
 #include <string.h>
 

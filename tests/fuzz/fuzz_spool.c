@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A segment of a spool as a damaged disk may give it back, as it comes and with its checksums made right; and the state. */
+/* A segment of a spool as a damaged disk may give it back, as it comes and with its checksums made
+ * right; and the state. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,7 +28,8 @@ static void remove_folder(void)
 
 static void open_folder(void)
 {
-	strcpy(folder, access("/dev/shm", W_OK) == 0 ? "/dev/shm/fuzz-spool-XXXXXX" : "/tmp/fuzz-spool-XXXXXX");
+	strcpy(folder, access("/dev/shm", W_OK) == 0 ? "/dev/shm/fuzz-spool-XXXXXX"
+						     : "/tmp/fuzz-spool-XXXXXX");
 	CHECK(mkdtemp(folder));
 	dir.fd = open(folder, O_RDONLY | O_DIRECTORY);
 	CHECK(dir.fd >= 0);

@@ -14,7 +14,8 @@ enum alloc_fail_mode {
 
 /* The allocation after the next `k` fails. Counts those of all threads. */
 void alloc_fail_after(unsigned k, enum alloc_fail_mode mode);
-/* Between true and false nothing fails nor counts: for the parts of a test that are not what is tested. */
+/* Between true and false nothing fails nor counts: for the parts of a test that are not what is
+ * tested. */
 void alloc_fail_suspend(bool suspended);
 /* Allocations work again. True when one has failed since alloc_fail_after. */
 bool alloc_fail_stop(void);

@@ -12,8 +12,7 @@ struct model_net {
 	struct model_counts counts;
 };
 
-/* Stays in the network after it was freed by its owner, so that a dial knows whose address is dead.
- */
+/* Stays in the network after it was freed by its owner, so that a dial knows whose address is dead. */
 struct model_listener {
 	struct list node;
 	struct model_net *net;

@@ -220,8 +220,7 @@ void crash_log_rename(int dir, const char *from, const char *to)
 	struct name *n = find_name(dir, from, strlen(from));
 	*n = recorded.names[--recorded.name_count];
 	set_name(dir, to, inode);
-	/* a file system does both at once or nothing: the old name is only missed by what reads it
-	 */
+	/* a file system does both at once or nothing: the old name is only missed by what reads it */
 	record_name(LINK, dir, to, inode);
 }
 

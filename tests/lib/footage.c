@@ -126,7 +126,7 @@ struct buf *footage_fragment(struct footage *f, struct fragment_header *ret_head
 	return body;
 }
 
-/* --- chunks ---------------------------------------------------------------------------------- */
+/* --- chunks --- */
 
 static void append(struct footage_chunk *c, const void *data, size_t len)
 {

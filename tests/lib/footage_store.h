@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* An archived stream in a model store, put there as a writer would have left it: for tests of whatever reads. */
+/* An archived stream in a model store, put there as a writer would have left it: for tests of
+ * whatever reads. */
 #pragma once
 
 #include "storaged/archive/head.h"
@@ -22,7 +23,8 @@ void footage_store_open(struct footage_store *s, const char *stream);
 void footage_store_close(struct footage_store *s);
 /* (Re)writes the head. */
 void footage_store_head(struct footage_store *s);
-/* A chunk object with its attributes: sealed, or open with the intent in the head (which is rewritten). */
+/* A chunk object with its attributes: sealed, or open with the intent in the head (which is
+ * rewritten). */
 void footage_store_object(struct footage_store *s, const struct footage_chunk *c);
 /* Appends a record to the partition of its day, under the next version. */
 void footage_store_record(struct footage_store *s, const struct index_record *r);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* make_chunk MEDIA SECONDS OUT: writes the first seconds of a media file as a chunk, for players to judge. */
+/* make_chunk MEDIA SECONDS OUT: writes the first seconds of a media file as a chunk, for players to
+ * judge. */
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A camera for tests: serves media files, looped in real time, as live RTSP streams over TCP and
- *UDP with RTCP sender reports.
+ * UDP with RTCP sender reports.
  *
  *	rtsp_server [--port N] [--user NAME --password WORD] [--frames]
- *MOUNT=FILE[+FILE...][,alaw|ulaw|aac] ...
+ * MOUNT=FILE[+FILE...][,alaw|ulaw|aac] ...
  *
  * A mount is a path ("gate-7"). Several files play one after the other, round and round: with
- *different resolutions they are a camera that changes its codec configuration. Prints "port N" once
- *it serves, and with --frames a line for each picture sent: "frame MOUNT INDEX WALL_US", so that a
- *test knows which instant belongs to which picture. Ends at SIGTERM or SIGINT. */
+ * different resolutions they are a camera that changes its codec configuration. Prints "port N"
+ * once it serves, and with --frames a line for each picture sent: "frame MOUNT INDEX WALL_US", so
+ * that a test knows which instant belongs to which picture. Ends at SIGTERM or SIGINT. */
 #include <errno.h>
 #include <gst/app/gstappsrc.h>
 #include <gst/gst.h>

@@ -82,7 +82,7 @@ static int64_t now_us(clockid_t clock)
 	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
-/* --- record ----------------------------------------------------------------------------------- */
+/* --- record --- */
 
 struct camera {
 	char stream[64];
@@ -213,7 +213,7 @@ static int record(char **argv)
 	return failed;
 }
 
-/* --- check ------------------------------------------------------------------------------------ */
+/* --- check --- */
 
 struct line {
 	char stream[64];

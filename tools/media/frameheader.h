@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Small headers of audio frames and pictures that carry what their container does not tell. Pure.
- */
+/* Small headers of audio frames and pictures that carry what their container does not tell. Pure. */
 #pragma once
 
 #include <stdbool.h>

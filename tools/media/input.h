@@ -32,8 +32,7 @@ struct input {
 /* Opens it; on failure returns a negative code (libavformat's or ours) and words for a person. */
 int input_open(struct input *in, const struct input_options *options, char *why, size_t why_size);
 void input_close(struct input *in);
-/* The next complete unit of any track: its index, or a negative code: AVERROR_EOF after the last.
- */
+/* The next complete unit of any track: its index, or a negative code: AVERROR_EOF after the last. */
 int input_read(struct input *in, struct track_unit *ret_unit);
 /* Gives up the tracks after the first that are still not known, and notes it. */
 void input_drop_unready(struct input *in);

@@ -26,8 +26,7 @@ struct source_sink {
 	int (*sample)(struct source_sink *sink, const struct steppe_sample *sample);
 	/* Nothing came since the last sample, for this reason. */
 	void (*interrupted)(struct source_sink *sink, enum steppe_gap cause);
-	/* `words` for a person, without passwords; the last call has SOURCE_ENDED or SOURCE_FAILED.
-	 */
+	/* `words` for a person, without passwords; the last call has SOURCE_ENDED or SOURCE_FAILED. */
 	void (*state)(struct source_sink *sink, enum source_state state, const char *words);
 };
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* steppe bench ingest: how much footage the cluster takes in, and how soon it says that it is kept.
- */
+/* steppe bench ingest: how much footage the cluster takes in, and how soon it says that it is kept. */
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -139,8 +138,7 @@ static void on_closed(void *user, int status)
 
 static int write_fragment(struct ingest *b, struct stream *s, int64_t now_ns)
 {
-	/* its pictures share the time since the one before: their times are true whatever the pace
-	 */
+	/* its pictures share the time since the one before: their times are true whatever the pace */
 	int64_t span_us = b->args->rate
 				  ? (int64_t)(b->fragment_bytes * 8 * US_PER_SECOND / b->args->rate)
 				  : (now_ns - s->last_ns) / 1000;

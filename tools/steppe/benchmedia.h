@@ -13,8 +13,7 @@
 #define BENCHMEDIA_SIDE 64u /* of the picture, in samples */
 #define BENCHMEDIA_KEPT 32u /* pictures of a kind before the first comes again */
 
-/* A picture that was made: its noise, which stays, and its slice, which tells the frame's number.
- */
+/* A picture that was made: its noise, which stays, and its slice, which tells the frame's number. */
 struct benchmedia_picture {
 	uint8_t *bytes;
 	size_t size;  /* that was asked for */

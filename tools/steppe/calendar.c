@@ -15,8 +15,7 @@
 #define FULL_S      890 /* of a quarter: less than that shows */
 #define EMPTY_LINES 3   /* days without anything that are shown one by one */
 
-/* A day of the drawing's zone. Quarters come from UTC days, so a day here is made of two of those.
- */
+/* A day of the drawing's zone. Quarters come from UTC days, so a day here is made of two of those. */
 struct row {
 	int32_t date; /* days since 1970 of the civil date */
 	uint16_t quarter[QUARTERS];

@@ -6,11 +6,10 @@
  *	    source: rtsp://10.1.2.3/stream1
  *	    stream: main            # main when not given
  *	    user: admin             # and password, or password_env, or password_file, or passwords:
- *of the configuration password_env: GATE_PASSWORD transport: udp          # tcp when not given
+ * of the configuration password_env: GATE_PASSWORD transport: udp          # tcp when not given
  *	    clock: receipt          # auto when not given: the camera's own, if it sends it
  *	    audio: no               # yes when not given
- *	    loop: yes               # files alone
- */
+ *	    loop: yes               # files alone */
 #pragma once
 
 #include "tools/media/source.h"

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A sub-command of `steppe`: what it is called, takes and does. The table of all is in commands.c.
- */
+/* A sub-command of `steppe`: what it is called, takes and does. The table of all is in commands.c. */
 #pragma once
 
 #include "base/clock.h"

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The user's configuration: where the cluster is, who the user is, where footage waits, and
- *passwords of cameras.
+ * passwords of cameras.
  *
  *	cluster: [node1.example.org:4720, node2.example.org:4720]
  *	tls: {ca: ca.crt, cert: joe.crt, key: joe.key}      # beside this file, unless absolute
  *	spool: {dir: /var/spool/steppe, limit: 4G, memory: 16M}
  *	passwords:
  *	  - {source: rtsp://10.1.2., user: admin, password: secret}   # for sources that begin so;
- *the longest counts
- */
+ * the longest counts */
 #pragma once
 
 #include "tools/steppe/yamlfile.h"

@@ -22,8 +22,7 @@ struct bar {
 	const struct steppe_timeline *timeline;
 	unsigned gap_lines; /* most gaps to list */
 };
-/* A bar of the window with the hours under it, how much was kept, and the gaps with their causes.
- */
+/* A bar of the window with the hours under it, how much was kept, and the gaps with their causes. */
 void bar_draw(const struct drawing *d, const struct bar *b);
 
 struct calendar {

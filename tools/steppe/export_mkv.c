@@ -54,8 +54,7 @@ static int note_fragment(struct mkv *m, const struct steppe_fragment *f)
 	return manifest_add_fragment(&m->e->manifest, &n);
 }
 
-/* Another configuration, another file. Their names are settled when it is known how many there are.
- */
+/* Another configuration, another file. Their names are settled when it is known how many there are. */
 static int next_file(struct mkv *m, int64_t start_us)
 {
 	int error = mkvfile_close(&m->file);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A fetch whose fragments are handled on the calling thread, however slow that is: libsteppe's
- * thread only copies them into a queue of a few megabytes and pauses the fetch while that is full.
- */
+ * thread only copies them into a queue of a few megabytes and pauses the fetch while that is full. */
 #pragma once
 
 #include "client/steppe.h"

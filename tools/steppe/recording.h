@@ -54,6 +54,5 @@ void recording_tick(struct recording *r, struct mono now);
 void recording_end(struct recording *r, int timeout_ms);
 /* Waits for the source's thread and frees; the recorder must be closed. */
 void recording_free(struct recording **r);
-/* What is recorded is ended by its source, or is over for good (refused for ever, source failed).
- */
+/* What is recorded is ended by its source, or is over for good (refused for ever, source failed). */
 bool recording_is_over(struct recording *r);

@@ -40,7 +40,7 @@ static bool check(struct chaos *x)
 	return fine;
 }
 
-/* --- what happens ----------------------------------------------------------------------------- */
+/* --- what happens --- */
 
 static void retire_old(struct chaos *x)
 {
@@ -101,8 +101,7 @@ static void resume_daemon(struct chaos *x)
 		}
 }
 
-/* Another daemon is asked while the old one is well: both believe they own the stream for a moment.
- */
+/* Another daemon is asked while the old one is well: both believe they own the stream for a moment. */
 static void steal(struct chaos *x)
 {
 	move_to_new_daemon(x);
@@ -183,7 +182,7 @@ static void act(struct chaos *x)
 		change_recorder(x);
 }
 
-/* --- a run ------------------------------------------------------------------------------------ */
+/* --- a run --- */
 
 static void set_odds(struct chaos *x, bool faulty)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A writer that only shows what a test says it has, for tests of the reader. It stands in for writer.h's functions of looking. */
+/* A writer that only shows what a test says it has, for tests of the reader. It stands in for
+ * writer.h's functions of looking. */
 #pragma once
 
 #include "storaged/archive/writer.h"

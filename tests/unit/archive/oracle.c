@@ -37,7 +37,7 @@ static bool attr_is(struct rig *rig, int pool, const char *name, const char *att
 	return len == strlen(text) && !memcmp(value, text, len);
 }
 
-/* --- fragments -------------------------------------------------------------------------------- */
+/* --- fragments --- */
 
 static struct recorder *recorder_of(struct oracle *o, uint64_t session)
 {
@@ -85,7 +85,7 @@ static void check_times(struct oracle *o, const char *name, const struct chunk_i
 		*next += runs[0].samples[i].duration;
 }
 
-/* --- chunks ----------------------------------------------------------------------------------- */
+/* --- chunks --- */
 
 /* Reads the chunk by its own framing up to `len`. */
 static void scan_chunk(struct oracle *o, struct oracle_chunk *c, const char *name,
@@ -221,7 +221,7 @@ static struct oracle_chunk *add_chunk(struct oracle *o, const struct chunk_id *i
 	return &o->chunks[o->chunk_count++];
 }
 
-/* --- index ------------------------------------------------------------------------------------ */
+/* --- index --- */
 
 static void read_partition(struct oracle *o, int32_t day)
 {
@@ -320,7 +320,7 @@ static void find_unlisted_days(void *user, int pool, const char *name)
 		problem(o, "%s: not named by the days object", name);
 }
 
-/* --- sessions --------------------------------------------------------------------------------- */
+/* --- sessions --- */
 
 /* Every number once, ascending from 1, at least up to what was acknowledged. */
 static void check_session(struct oracle *o, const struct recorder *r)

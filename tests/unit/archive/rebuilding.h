@@ -37,7 +37,8 @@ void rebuilding_start(struct rebuilding_desk *x);
 const char *rebuilding_run(struct rebuilding_desk *x);
 /* What fsck finds, level 3 and listing, in words. */
 const char *rebuilding_check(struct rebuilding_desk *x);
-/* cmocka's. Chunks of two epochs over midnight, one after a hole, one with a hole inside, one overlapping, chained. */
+/* cmocka's. Chunks of two epochs over midnight, one after a hole, one with a hole inside, one
+ * overlapping, chained. */
 int rebuilding_setup(void **state);
 int rebuilding_teardown(void **state);
 /* Names of objects; static storage each. */
@@ -47,5 +48,7 @@ const char *rebuilding_days_of(void);
 void rebuilding_lose(struct rebuilding_desk *x, const char *name);
 struct rebuilding_copy rebuilding_copy_of(struct rebuilding_desk *x, const char *name);
 /* Compares and frees. */
-void rebuilding_assert_as_before(struct rebuilding_desk *x, const char *name, struct rebuilding_copy *before);
-void rebuilding_assert_attr(struct rebuilding_desk *x, const char *name, const char *attr, const char *want);
+void rebuilding_assert_as_before(
+	struct rebuilding_desk *x, const char *name, struct rebuilding_copy *before);
+void rebuilding_assert_attr(
+	struct rebuilding_desk *x, const char *name, const char *attr, const char *want);

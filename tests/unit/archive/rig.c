@@ -31,7 +31,7 @@ static void bury(void *p)
 	graveyard[graves++] = p;
 }
 
-/* --- the world -------------------------------------------------------------------------------- */
+/* --- the world --- */
 
 void rig_start(struct rig *rig, uint64_t seed, const struct store_model_options *options)
 {
@@ -110,7 +110,7 @@ void rig_reserve(struct loop *loop)
 		loop_timer_stop(&timers[i]);
 }
 
-/* --- daemons ---------------------------------------------------------------------------------- */
+/* --- daemons --- */
 
 struct rig_node *rig_node_start(struct rig *rig)
 {
@@ -225,7 +225,7 @@ void rig_node_stop(struct rig_node *n)
 	sim_loop_fini(&n->loop);
 }
 
-/* --- connections ------------------------------------------------------------------------------ */
+/* --- connections --- */
 
 static void send_what_it_can(struct recorder *r);
 
@@ -355,7 +355,7 @@ static void on_reconnect(struct loop_timer *timer)
 	connect(r);
 }
 
-/* --- recorders -------------------------------------------------------------------------------- */
+/* --- recorders --- */
 
 struct recorder *rig_recorder(struct rig *rig, const char *stream, uint8_t lane, uint64_t session)
 {

@@ -47,8 +47,8 @@ struct recorder {
 	unsigned init_count;
 	bool running; /* makes a fragment a second */
 	bool create;
-	bool stubborn; /* reconnects though it makes nothing any more */
-	bool share;    /* hand bodies over shared, so that moofs must be copied */
+	bool stubborn;         /* reconnects though it makes nothing any more */
+	bool share;            /* hand bodies over shared, so that moofs must be copied */
 	unsigned idle_s;       /* makes nothing for so long */
 	int refused;           /* the last refusal met */
 	struct rig_node *home; /* where it connects to */
@@ -102,8 +102,7 @@ struct recorder *rig_recorder(struct rig *rig, const char *stream, uint8_t lane,
 void recorder_go(struct recorder *r, struct rig_node *home);
 /* Makes one fragment now and sends it if it can. */
 void recorder_make(struct recorder *r);
-/* The footage's codec configuration has changed: the fragments made from now on need the new one.
- */
+/* The footage's codec configuration has changed: the fragments made from now on need the new one. */
 void recorder_change_init(struct recorder *r);
 /* Connects and makes nothing by itself. */
 void recorder_reconnect_only(struct recorder *r, struct rig_node *home);

@@ -160,8 +160,7 @@ static int get(struct fixture *x, int node, const char *id, int64_t max_age_ns, 
 	return g->req.status;
 }
 
-/* --- tests -------------------------------------------------------------------------------------
- */
+/* --- tests --- */
 
 static void cameras_come_and_go(void **state)
 {

@@ -134,7 +134,7 @@ static void test_each_write_unknown_and_the_daemon_dies(void **state)
 		}
 }
 
-/* --- death at every step ---------------------------------------------------------------------- */
+/* --- death at every step --- */
 
 static bool has_died(void *user)
 {

@@ -139,8 +139,7 @@ static const char *partition(int day)
 	return name;
 }
 
-/* --- tests -------------------------------------------------------------------------------------
- */
+/* --- tests --- */
 
 static void all_is_well_and_what_that_costs(void **state)
 {

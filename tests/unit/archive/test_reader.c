@@ -7,8 +7,7 @@
 #include "storaged/archive/attrs.h"
 #include "tests/unit/archive/reading.h"
 
-/* --- tests -------------------------------------------------------------------------------------
- */
+/* --- tests --- */
 
 static void a_stream_that_never_was(void **state)
 {
@@ -277,8 +276,7 @@ static void long_windows_ask_which_days_there_are(void **state)
 	assert_int_equal(footage_store_cost(&x->s).meta_reads, 2 + 400);
 }
 
-/* --- days --------------------------------------------------------------------------------------
- */
+/* --- days --- */
 
 static void the_days_object(void **state)
 {

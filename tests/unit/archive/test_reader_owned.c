@@ -10,8 +10,7 @@
 #include "tests/unit/archive/fake_writer.h"
 #include "tests/unit/archive/reading.h"
 
-/* --- streams of our own ------------------------------------------------------------------------
- */
+/* --- streams of our own --- */
 
 static void show(struct writer *w, const struct footage_chunk *c, uint32_t durable)
 {
@@ -121,8 +120,7 @@ static void questions_share_reads_of_the_head(void **state)
 	}
 }
 
-/* --- when things fail --------------------------------------------------------------------------
- */
+/* --- when things fail --- */
 
 /* All that a view can touch: a long window with a days object, several partitions, intents. */
 static void record_much(struct reading *x)

@@ -229,8 +229,7 @@ static void closed_at_any_moment(void **state)
 	}
 }
 
-/* --- the cache ---------------------------------------------------------------------------------
- */
+/* --- the cache --- */
 
 static struct cache_entry *entry(struct cache *c, const char *name, uint64_t n)
 {

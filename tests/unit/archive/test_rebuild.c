@@ -9,8 +9,7 @@
 #include "tests/lib/alloc_fail.h"
 #include "tests/unit/archive/rebuilding.h"
 
-/* --- tests -------------------------------------------------------------------------------------
- */
+/* --- tests --- */
 
 static void what_is_whole_stays_as_it_is(void **state)
 {
@@ -227,8 +226,7 @@ static void a_husk_goes_where_its_neighbour_is(void **state)
 	buf_unref(&buf);
 }
 
-/* --- which streams there are -------------------------------------------------------------------
- */
+/* --- which streams there are --- */
 
 static bool streams_told;
 

@@ -10,8 +10,7 @@
 #include "tests/lib/alloc_fail.h"
 #include "tests/unit/archive/rebuilding.h"
 
-/* --- when things fail --------------------------------------------------------------------------
- */
+/* --- when things fail --- */
 
 /* Another daemon takes the stream at some moment: the rebuild is over, and writes nothing more. */
 static void taken_by_another_at_any_moment(void **state)

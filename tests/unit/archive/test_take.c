@@ -146,7 +146,7 @@ static void test_large_chunk_is_read_in_pieces(void **state)
 	end(&s);
 }
 
-/* --- damage ----------------------------------------------------------------------------------- */
+/* --- damage --- */
 
 static uint8_t *chunk_bytes(struct scene *s, size_t *ret_len)
 {
@@ -354,7 +354,7 @@ static void test_readers_see_what_is_not_recovered_yet(void **state)
 	end(&s);
 }
 
-/* --- husks ------------------------------------------------------------------------------------ */
+/* --- husks --- */
 
 static void test_intent_without_chunk_becomes_a_husk(void **state)
 {
@@ -386,8 +386,7 @@ static void test_intent_without_chunk_becomes_a_husk(void **state)
 	end(&s);
 }
 
-/* --- heads and partitions that retention left ----------------------------------------------------
- */
+/* --- heads and partitions that retention left --- */
 
 static void edit_head(struct scene *s, void (*edit)(struct head *head))
 {
@@ -472,7 +471,7 @@ static void test_named_partitions_are_raised_before_ready(void **state)
 	end(&s);
 }
 
-/* --- who takes -------------------------------------------------------------------------------- */
+/* --- who takes --- */
 
 static void test_two_daemons_make_one_stream(void **state)
 {

@@ -15,7 +15,7 @@
 
 #define STREAM "gate-7/main"
 
-/* --- helpers ---------------------------------------------------------------------------------- */
+/* --- helpers --- */
 
 struct scene {
 	struct rig rig;
@@ -76,7 +76,7 @@ static int append(struct recorder *r, struct footage *f, uint16_t flags)
 	return rc;
 }
 
-/* --- good times ------------------------------------------------------------------------------- */
+/* --- good times --- */
 
 static void test_records_and_rests(void **state)
 {
@@ -93,8 +93,7 @@ static void test_records_and_rests(void **state)
 	scene_end(&s);
 }
 
-/* In a long run: the seal, the index record and one head write; creation rides on the first batch.
- */
+/* In a long run: the seal, the index record and one head write; creation rides on the first batch. */
 static void test_three_writes_a_chunk(void **state)
 {
 	(void)state;
@@ -227,7 +226,7 @@ static void test_many_streams_do_not_write_in_step(void **state)
 	rig_end(&rig);
 }
 
-/* --- where chunks end ------------------------------------------------------------------------- */
+/* --- where chunks end --- */
 
 static void test_codec_change_ends_the_chunk(void **state)
 {
@@ -384,7 +383,7 @@ static void test_days_are_counted(void **state)
 	scene_end(&s);
 }
 
-/* --- sessions --------------------------------------------------------------------------------- */
+/* --- sessions --- */
 
 static void test_three_lanes_at_once(void **state)
 {
@@ -605,7 +604,7 @@ static void test_sessions_are_forgotten_late(void **state)
 	scene_end(&s);
 }
 
-/* --- gaps ------------------------------------------------------------------------------------- */
+/* --- gaps --- */
 
 static void test_reported_gap_before_a_chunk(void **state)
 {
@@ -666,7 +665,7 @@ static void test_gap_inside_a_chunk_keeps_its_cause(void **state)
 	scene_end(&s);
 }
 
-/* --- a store in trouble ----------------------------------------------------------------------- */
+/* --- a store in trouble --- */
 
 static void test_full_store_refuses_loudly_and_goes_on(void **state)
 {
@@ -724,7 +723,7 @@ static void test_head_and_index_in_trouble(void **state)
 	}
 }
 
-/* --- what readers see ------------------------------------------------------------------------- */
+/* --- what readers see --- */
 
 static struct {
 	struct writer_watch watch;

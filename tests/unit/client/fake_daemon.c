@@ -433,8 +433,7 @@ static int by_capture(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* Runs are pairs here: a sync fragment and the one after it. Backwards: run by run, each forwards.
- */
+/* Runs are pairs here: a sync fragment and the one after it. Backwards: run by run, each forwards. */
 static void plan(struct fake_daemon *d, struct fetching *f)
 {
 	size_t all[FAKE_FRAGMENTS], n = 0;

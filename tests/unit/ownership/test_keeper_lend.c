@@ -103,8 +103,7 @@ static void lend(struct fixture *x, struct lender *l)
 	assert_false(l->told);
 }
 
-/* --- tests -------------------------------------------------------------------------------------
- */
+/* --- tests --- */
 
 static void who_asks_meanwhile_waits(void **state)
 {

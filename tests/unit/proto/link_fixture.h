@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the link's tests share: certificates of every kind, a listener and dialing ends on one real loop, and users who check the
- * rules of events. */
+/* What the link's tests share: certificates of every kind, a listener and dialing ends on one real
+ * loop, and users who check the rules of events. */
 #pragma once
 
 #include <stdbool.h>
@@ -45,8 +45,8 @@ struct fixture {
 /* For cmocka: the files' directory, once a group. */
 int link_group_setup(void **state);
 int link_group_teardown(void **state);
-/* A loop and a listener of NODE on a free port of 127.0.0.1, each test. The listener goes first at the end, then the loop must be
- * empty. */
+/* A loop and a listener of NODE on a free port of 127.0.0.1, each test. The listener goes first at
+ * the end, then the loop must be empty. */
 int link_setup(void **state);
 int link_teardown(void **state);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A bad network between two links: a thread that passes the bytes of one connection on as it is told. */
+/* A bad network between two links: a thread that passes the bytes of one connection on as it is
+ * told. */
 #pragma once
 
 #include <pthread.h>

@@ -77,8 +77,7 @@ void note_free(struct note *n);
 void desk_camera(struct desk *d, const char *id);
 /* A recorder's OPEN of a footage's stream on its lane; the number. */
 uint32_t person_open(struct person *p, const struct footage *f);
-/* OPENs, sends `count` fragments, waits until all are durable; leaves the stream open. The number.
- */
+/* OPENs, sends `count` fragments, waits until all are durable; leaves the stream open. The number. */
 uint32_t person_record(struct person *p, struct footage *f, unsigned count);
 /* Sends one fragment. */
 void person_append(struct person *p, uint32_t stream, struct footage *f);
