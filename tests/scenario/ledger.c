@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The recorder's side of the promise. `record` shows a film to many cameras in real time and writes
  * down each fragment that the cluster acknowledged as durable; `check` fetches everything and
- * compares: what was acknowledged must be there, once and unchanged.
+ * compares: what was acknowledged must be there, once and unchanged. It also tells how much of each
+ * stream is there, to be compared with what was shown: "there STREAM DURATION_US".
  *
  *	ledger record CERTS ADDRESS FILM LEDGER SPOOL CAMERAS SECONDS [SHIFT_US]
  *	ledger check CERTS ADDRESS LEDGER FROM_US TO_US
@@ -229,6 +230,7 @@ struct check {
 	size_t count, room;
 	const char *stream; /* being fetched */
 	size_t fetched, acknowledged, lost, changed, twice, damaged;
+	int64_t there_us; /* of the stream being fetched */
 	uint64_t last_session, last_seq;
 	pthread_mutex_t lock;
 	pthread_cond_t ended;
@@ -313,6 +315,7 @@ static bool on_fragment(void *user, const struct steppe_fragment *f)
 		return true;
 	}
 	note_seen(c, f->session, f->seq);
+	c->there_us += f->duration_us;
 	struct line *line = bsearch(&key, c->lines, c->count, sizeof(*c->lines), compare_lines);
 	if (!line)
 		return true; /* durable, but the recorder had not heard it yet */
@@ -350,6 +353,7 @@ static void fetch_stream(
 	c->stream = stream;
 	c->done = false;
 	c->seen_count = 0;
+	c->there_us = 0;
 	struct steppe_fetch *fetch;
 	int rc = steppe_fetch(steppe, &options, &fetch);
 	if (rc)
@@ -360,6 +364,7 @@ static void fetch_stream(
 	pthread_mutex_unlock(&c->lock);
 	if (c->status)
 		die("%s: the fetch ended with %s", stream, steppe_error_text(c->status));
+	printf("there %s %" PRId64 "\n", stream, c->there_us);
 }
 
 static int check(char **argv)

@@ -295,23 +295,22 @@ class Ledger:
         """In order, everything durable."""
         expect(self.child.ends(seconds) == 0, f"the recorder says: {self.child.text()[-1500:]}")
 
-    def all_was_acknowledged(self):
-        """Of recorders that ended in order: every picture shown to them is in a fragment that was acknowledged. Their count."""
-        rows = re.findall(r"^shown (\S+) (\d+) dropped (\d+)", self.path.read_text(), re.M)
-        expect(rows and all(dropped == "0" for _, _, dropped in rows), f"dropped by the recorder: {rows}")
-        acknowledged = re.findall(r"^durable (\S+) \S+ \d+ \d+ (\d+) ", self.path.read_text(), re.M)
-        for stream, shown, _ in rows:
-            lengths = [int(us) for name, us in acknowledged if name == stream]
-            expect(abs(sum(lengths) - int(shown)) <= len(lengths),  # each length is rounded to a microsecond
-                   f"{stream}: {shown} us were shown, {sum(lengths)} us were acknowledged")
-        return len(acknowledged)
-
     def judge(self, from_us=None, to_us=None):
-        """Lost, changed, twice, damaged: all 0. Returns the counts."""
+        """Nothing acknowledged is lost, changed, there twice or damaged. Returns the counts, and {stream: us} of what is there."""
         run = command(self.program, "check", self.world.pki, self.world.addresses(), self.path, from_us or self.began_us - SECOND,
                       to_us or now_us() + 10 * SECOND, code=None)
         counts = {word: int(n) for word, n in re.findall(r"(\w+) (\d+)", run.stdout.splitlines()[-1])} if run.stdout else {}
         expect(run.returncode == 0 and counts.get("acknowledged"), f"the ledger says: {run.stdout[-2000:]}{run.stderr[-1000:]}")
+        return counts, {stream: int(us) for stream, us in re.findall(r"^there (\S+) (\d+)", run.stdout, re.M)}
+
+    def all_is_there(self, from_us=None, to_us=None):
+        """Of recorders that ended in order: every picture shown to them is there, no less and no more. The judge's counts."""
+        rows = re.findall(r"^shown (\S+) (\d+) dropped (\d+)", self.path.read_text(), re.M)
+        expect(rows and all(dropped == "0" for _, _, dropped in rows), f"dropped by the recorder: {rows}")
+        counts, there = self.judge(from_us, to_us)
+        for stream, shown, _ in rows:  # a fragment's length is rounded to a microsecond
+            expect(abs(there.get(stream, 0) - int(shown)) <= counts["fetched"], f"{stream}: {shown} us were shown, {there.get(stream, 0)} us are there")
+        self.world.tells(f"{counts['acknowledged']} fragments acknowledged, {counts['fetched']} there")
         return counts
 
     def streams(self):
@@ -359,7 +358,7 @@ class World:
             command(self.program, "pki", "issue", self.pki, who, "--role", role or who, "--config-out", path, "--cluster",
                     self.addresses())
             with path.open("a") as file:  # not in the home of whoever runs this
-                file.write(f'spool:\n  dir: "{self.work}/spool"\n')
+                file.write(f'spool:\n  dir: "{self.work}/spool-{who}"\n')
         return path
 
     def steppe(self, who, *arguments, code=0, role=None, **options):
