@@ -3,7 +3,7 @@
 import json
 import subprocess
 
-from world import H264, H265, SECOND, SMALL, command, expect, packets, pictures, rfc3339, yesterday_at
+from world import H264, H265, SECOND, SMALL, command, expect, packets, pictures, rfc3339, source_pictures, yesterday_at
 
 
 def test_windows_of_h264_and_h265(w):
@@ -52,7 +52,7 @@ def test_nothing_there_says_so(w):
     expect("north" in run.stderr, run.stderr)
     run = w.record("nobody", H264, start, "--grace", "1s", code=None)
     expect(run.returncode in (3, 4) and "unknown-camera" in run.stderr, f"{run.returncode}: {run.stderr}")
-    expect(len(json.loads(w.steppe("admin", "camera", "list", "--json").stdout)["cameras"]) == 1, "one camera is registered")
+    expect([c["id"] for c in json.loads(w.steppe("admin", "camera", "list", "--json").stdout)] == ["north"], "one is registered")
 
 
 def film_with_sound(w, audio, name):
@@ -92,7 +92,7 @@ def test_matroska_begins_at_the_sync_picture_and_says_so(w):
     out = w.work / "north.mkv"
     run = w.steppe("investigator", "export", "north", "--from", f"@{start + 31_300_000}", "--to", f"@{start + 52_700_000}", "-o", out)
     expect("sync" in run.stdout + run.stderr, f"it does not say where the file begins: {run.stdout}{run.stderr}")
-    source = [md5 for ms, md5 in pictures(H264) if 30_000 <= ms < 52_700]
+    source = [md5 for ms, md5 in source_pictures(H264) if 30_000 <= ms < 52_700]
     expect([md5 for _, md5 in pictures(out)] == source, "not the pictures from the sync picture at 30 s on")
     w.verify(out)
 
@@ -107,7 +107,7 @@ def test_an_export_into_a_pipe(w):
     expect(run.returncode == 0, run.stderr.decode())
     path = w.work / "piped.mp4"
     path.write_bytes(run.stdout)
-    expect([md5 for _, md5 in pictures(path)] == [md5 for ms, md5 in pictures(H264) if 8_000 <= ms < 12_500], "other pictures")
+    expect([md5 for _, md5 in pictures(path)] == [md5 for ms, md5 in source_pictures(H264) if 8_000 <= ms < 12_500], "other pictures")
 
 
 def test_a_gap_is_kept_or_closed(w):
@@ -123,7 +123,7 @@ def test_a_gap_is_kept_or_closed(w):
     expect(len(timeline["spans"]) == 2 and len(timeline["gaps"]) == 1, timeline)
     gap = timeline["gaps"][0]
     expect(gap["cause"] == "recorder stopped" and abs(gap["start_us"] - start - 40 * SECOND) < 200_000 and gap["end_us"] == second, gap)
-    source = pictures(H265)
+    source = source_pictures(H265)
     want = [md5 for ms, md5 in source if ms >= 30_000] + [md5 for ms, md5 in source if ms < 10_000]
     kept, closed = pictures(w.export("north", *window, "kept.mp4")), pictures(w.export("north", *window, "closed.mp4", "--gaps", "close"))
     expect([md5 for _, md5 in kept] == want and [md5 for _, md5 in closed] == want, "pictures before and after the gap")

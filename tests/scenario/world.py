@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What scenarios are made of: real daemons, real certificates, real footage, the command `steppe`, a local store or a real Ceph."""
+import functools
 import json
 import os
 import pathlib
@@ -103,6 +104,11 @@ def command(*arguments, code=0, timeout=300, **options):
     expect(code is None or run.returncode == code,
            f"{' '.join(map(str, arguments))} gave {run.returncode}, not {code}:\n{run.stdout[-1500:]}\n{run.stderr[-1500:]}")
     return run
+
+
+@functools.lru_cache(maxsize=16)
+def source_pictures(path):
+    return pictures(path)
 
 
 def pictures(path, arguments=(), kind="v"):
@@ -401,7 +407,7 @@ class World:
 
     def check_window(self, camera, media, start_us, from_ms, to_ms):
         """The frames with FROM <= presentation time < TO, no more and no less, bit-identical, timestamps from 0."""
-        source = [(ms, md5) for ms, md5 in pictures(media) if from_ms <= ms < to_ms]
+        source = [(ms, md5) for ms, md5 in source_pictures(media) if from_ms <= ms < to_ms]
         out = self.export(camera, start_us + from_ms * 1000, start_us + to_ms * 1000)
         got = pictures(out)
         expect([md5 for _, md5 in got] == [md5 for _, md5 in source],

@@ -54,14 +54,35 @@ static void finding(struct verify *v, const char *file, const char *what)
 
 /* --- reading --- */
 
+/* "film.mp4" of "film.2.mp4", whose manifest is that of all numbered files; or false. */
+static bool without_number(const char *word, int *ret_stem, const char **ret_end)
+{
+	const char *end = strrchr(word, '.');
+	const char *at = end;
+	while (at && at > word && at[-1] >= '0' && at[-1] <= '9')
+		at--;
+	if (!at || at == end || at - word < 2 || at[-1] != '.')
+		return false;
+	*ret_stem = (int)(at - word - 1);
+	*ret_end = end;
+	return true;
+}
+
 /* The manifest itself, or the one beside a media file. Gives a path to be freed. */
 static char *manifest_path(const char *word)
 {
 	char *path = NULL;
+	const char *end;
+	int stem;
 	size_t len = strlen(word);
 	if (len > 5 && strcmp(word + len - 5, ".json") == 0)
 		return strdup(word);
-	return asprintf(&path, "%s.manifest.json", word) < 0 ? NULL : path;
+	if (asprintf(&path, "%s.manifest.json", word) < 0)
+		return NULL;
+	if (access(path, F_OK) == 0 || !without_number(word, &stem, &end))
+		return path;
+	free(path);
+	return asprintf(&path, "%.*s%s.manifest.json", stem, word, end) < 0 ? NULL : path;
 }
 
 /* A whole file, mapped for reading; an empty one gives NULL and length 0. */
