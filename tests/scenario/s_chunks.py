@@ -5,7 +5,7 @@ import re
 import subprocess
 import time
 
-from world import H264, H265, expect, pictures, rfc3339
+from world import command, H264, H265, expect, pictures, rfc3339
 
 CHROMIUM = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
             "--disable-background-networking", "--disable-component-update", "--disable-sync", "--allow-file-access-from-files"]
@@ -24,16 +24,16 @@ def take_out(w):
         return [p for p in (w.work / "video").rglob("*") if p.is_file() and p.open("rb").read(8)[4:] == b"ftyp"]
     namespace = re.search("namespace=([^&]+)", w.store_url).group(1)
     rados = ["rados", "-c", f"{w.ceph}/ceph.conf", "-p", "steppe.data", "-N", namespace]
-    names = [n for n in w.plain(*rados, "ls").stdout.split() if n.startswith("chk/")]
+    names = [n for n in command(*rados, "ls").stdout.split() if n.startswith("chk/")]
     paths = []
     for i, name in enumerate(names):
         paths.append(w.work / f"chunk-{i}.mp4")
-        w.plain(*rados, "get", name, paths[-1])
+        command(*rados, "get", name, paths[-1])
     return paths
 
 
 def probe(w, path):
-    text = w.plain("ffprobe", "-v", "error", "-show_entries", "format=start_time,duration", "-of", "csv=p=0", path).stdout
+    text = command("ffprobe", "-v", "error", "-show_entries", "format=start_time,duration", "-of", "csv=p=0", path).stdout
     start, duration = text.strip().split(",")[:2]
     return float(start), float(duration)
 
