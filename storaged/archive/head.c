@@ -16,7 +16,7 @@
  *
  *	   0 magic "STPH"   4 level u8   5 sessions u8   6 intents u8   7 sweeps u8   8 holds u8   9
  * zero, 7 bytes 16 open gap: cause u8, zero, 7 bytes, from i64, to i64 40 last chunk: epoch u64,
- * seq u32, gen u16, zero u16   56 its digest   88 end of its footage i64 96 sessions, 8 x 32     352
+ * seq u32, gen u16, zero u16   56 its digest   88 end of its footage i64 96 sessions, 8 x 32 352
  * intents, 8 x 32    608 sweeps, 16 x 24   992 holds, 24 x 40 1952 zero                4092 CRC of
  * bytes 0..4091 */
 #define HEAD_MAGIC   0x53545048u
