@@ -45,7 +45,8 @@ static int on_tracks(struct source_sink *sink, const struct steppe_track *tracks
 	m->track_count = count;
 	for (unsigned i = 0; i < count; i++) {
 		assert_in_range(tracks[i].config_len, 0, sizeof(m->config[i]));
-		memcpy(m->config[i], tracks[i].config, tracks[i].config_len);
+		if (tracks[i].config_len)
+			memcpy(m->config[i], tracks[i].config, tracks[i].config_len);
 		m->tracks[i] = tracks[i];
 		m->tracks[i].config = m->config[i];
 	}
