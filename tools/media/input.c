@@ -175,6 +175,7 @@ int input_read(struct input *in, struct track_unit *ret_unit)
 {
 	for (;;) {
 		arm(in);
+		av_packet_unref(in->packet); /* the last unit's, if it was kept */
 		int error = av_read_frame(in->context, in->packet);
 		if (error == AVERROR(EAGAIN))
 			continue;
