@@ -100,7 +100,7 @@ static int read_esds(struct bmff_track *t, struct bytes b)
 {
 	enum { ES = 3, DECODER_CONFIG = 4, DECODER_SPECIFIC = 5, OBJECT_AAC = 0x40 };
 	struct bytes es, decoder, specific;
-	uint8_t tag;
+	uint8_t tag = 0;
 	bytes_skip(&b, 4);
 	if (next_descriptor(&b, &tag, &es) < 0 || tag != ES)
 		return ERR_FORMAT;
