@@ -68,6 +68,9 @@ enum frame_type {
 	FRAME_FSCK = 74,
 	FRAME_FSCK_FINDING = 75,
 	FRAME_FSCK_END = 76,
+	FRAME_MAP = 77,
+	FRAME_MAP_REPLY = 78,
+	FRAME_NODE_SET = 79,
 };
 
 struct frame_header {

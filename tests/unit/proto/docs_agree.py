@@ -15,7 +15,7 @@ messages = (root / 'proto/steppe.proto').read_text()
 
 frames = {name: int(number) for name, number in re.findall(r'FRAME_([A-Z_]+) = (\d+)', header)}
 rows = {name: int(number) for number, name in re.findall(r'^\| (\d+) \| `([A-Z_]+)` \|', page, re.M)}
-at_rest = {'Cluster'}
+at_rest = {'Cluster', 'ClusterLead'}
 wanted = set(re.findall(r'^message (\w+)', messages, re.M)) - at_rest
 table = '\n'.join(line for line in page.split('\n') if re.match(r'\| \d+ \| `[A-Z_]+`', line))
 named = set(re.findall(r'`([A-Z][a-z]\w*)`', table))
