@@ -14,6 +14,8 @@
 
 static atomic_uint_fast64_t values[METRIC_COUNT];
 static atomic_uint_fast64_t refusals[REFUSAL_NUMBERS];
+static atomic_uint_fast64_t store_values[METRIC_POOLS][STORE_METRIC_COUNT];
+static atomic_int store_pools;
 
 /* Upper bounds of the histogram of waits, in milliseconds; one more bucket for all above. */
 static const int64_t wait_bounds_ms[] = {
@@ -49,6 +51,22 @@ void metrics_gauge_set(enum metric metric, uint64_t value)
 uint64_t metrics_get(enum metric metric)
 {
 	return atomic_load_explicit(&values[metric], memory_order_relaxed);
+}
+
+void metrics_store_pools(int count)
+{
+	CHECK(count >= 0 && count <= METRIC_POOLS);
+	atomic_store(&store_pools, count);
+}
+
+void metrics_store_add(int pool, enum store_metric metric, uint64_t count)
+{
+	atomic_fetch_add_explicit(&store_values[pool][metric], count, memory_order_relaxed);
+}
+
+uint64_t metrics_store_get(int pool, enum store_metric metric)
+{
+	return atomic_load_explicit(&store_values[pool][metric], memory_order_relaxed);
 }
 
 void metrics_refusal(int refusal)
@@ -91,6 +109,27 @@ static void add(struct text *t, const char *format, ...)
 	t->len += n > 0 ? (size_t)n : 0;
 }
 
+static void add_store(struct text *t)
+{
+	static const char *const pools[METRIC_POOLS] = {
+		"meta", "data", "cold", "3", "4", "5", "6", "7"};
+	static const struct {
+		const char *name, *help;
+	} rows[] = {
+#define STORE_METRIC_ROW(id, name, help) [STORE_METRIC_##id] = {name, help},
+		STORE_METRICS(STORE_METRIC_ROW)
+#undef STORE_METRIC_ROW
+	};
+	int count = atomic_load(&store_pools);
+	for (size_t i = 0; i < STORE_METRIC_COUNT; i++) {
+		add(t, "# HELP %s %s\n# TYPE %s counter\n", rows[i].name, rows[i].help,
+			rows[i].name);
+		for (int pool = 0; pool < count; pool++)
+			add(t, "%s{pool=\"%s\"} %" PRIu64 "\n", rows[i].name, pools[pool],
+				metrics_store_get(pool, (enum store_metric)i));
+	}
+}
+
 static void add_refusals(struct text *t)
 {
 	add(t, "# HELP steppe_refusals_total Requests refused, by reason.\n# TYPE "
@@ -130,6 +169,7 @@ size_t metrics_format(char *to, size_t size)
 		add(&t, "# HELP %s %s\n# TYPE %s %s\n%s %" PRIu64 "\n", table[i].name,
 			table[i].help, table[i].name, table[i].kind, table[i].name,
 			metrics_get((enum metric)i));
+	add_store(&t);
 	add_refusals(&t);
 	add_waits(&t);
 	return t.len;

@@ -31,11 +31,19 @@
 	X(TIMELINES, "steppe_timelines_total", COUNTER, "Timelines and calendars answered.")       \
 	X(SNAPSHOTS, "steppe_snapshots", GAUGE, "Clip snapshots kept, now.")                       \
 	X(STREAMS_OWNED, "steppe_streams_owned", GAUGE, "Streams this daemon owns, now.")          \
-	X(STORE_WRITES, "steppe_store_writes_total", COUNTER, "Writes asked of the store.")        \
-	X(STORE_READS, "steppe_store_reads_total", COUNTER, "Reads asked of the store.")           \
 	X(STORE_USED, "steppe_store_used_bytes", GAUGE, "Bytes used in the data pool.")            \
 	X(STORE_TOTAL, "steppe_store_total_bytes", GAUGE, "Bytes the data pool has.")              \
 	X(STORE_HEALTHY, "steppe_store_healthy", GAUGE, "1 while the store answers, else 0.")
+
+/* X(id, name, help): what is asked of the store, counted for each pool. */
+#define STORE_METRICS(X)                                                                           \
+	X(WRITES, "steppe_store_writes_total", "Writes asked of the store.")                       \
+	X(REMOVES, "steppe_store_removes_total", "Removals asked of the store.")                   \
+	X(READS, "steppe_store_reads_total", "Reads asked of the store.")                          \
+	X(LISTS, "steppe_store_lists_total",                                                       \
+		"Walks over a whole pool: fsck and rebuilds alone, never for footage.")            \
+	X(WRITTEN, "steppe_store_written_bytes_total", "Bytes given to the store to write.")       \
+	X(READ, "steppe_store_read_bytes_total", "Bytes the store read for us.")
 
 enum metric {
 #define METRIC_ENUM(id, name, kind, help) METRIC_##id,
@@ -44,10 +52,22 @@ enum metric {
 		METRIC_COUNT
 };
 
+enum store_metric {
+#define STORE_METRIC_ENUM(id, name, help) STORE_METRIC_##id,
+	STORE_METRICS(STORE_METRIC_ENUM)
+#undef STORE_METRIC_ENUM
+		STORE_METRIC_COUNT
+};
+#define METRIC_POOLS 8
+
 void metrics_add(enum metric metric, uint64_t count);
 void metrics_gauge_add(enum metric metric, int64_t delta);
 void metrics_gauge_set(enum metric metric, uint64_t value);
 uint64_t metrics_get(enum metric metric);
+/* How many pools the page tells of; at most METRIC_POOLS. */
+void metrics_store_pools(int count);
+void metrics_store_add(int pool, enum store_metric metric, uint64_t count);
+uint64_t metrics_store_get(int pool, enum store_metric metric);
 /* One more refusal with this number (proto/refusal.h). */
 void metrics_refusal(int refusal);
 uint64_t metrics_refusals(int refusal);

@@ -31,8 +31,9 @@ struct server_loop {
 	struct loop_timer tick;
 	struct loop_task stop, stopped; /* of stopping, step by step */
 	struct mono stop_began;
-	struct loop_task renew;                                  /* take the server's identity */
-	uint64_t counted_writes, counted_reads, counted_streams; /* already in the metrics */
+	struct loop_task renew;                         /* take the server's identity */
+	struct store_counters counted[STORE_POOLS_MAX]; /* already in the metrics, like this: */
+	uint64_t counted_streams;
 };
 
 struct server {

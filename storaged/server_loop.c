@@ -16,6 +16,8 @@
 #define LINGER_NS   (6 * NS_PER_SECOND) /* for channels to end by themselves */
 #define LINGER_STEP (20 * NS_PER_MS)
 
+static_assert(STORE_POOLS_MAX <= METRIC_POOLS, "every pool is counted");
+
 static struct service **service_slot(struct server_loop *l)
 {
 	return &l->server->services[l->index];
@@ -40,15 +42,18 @@ static void on_failed(
 /* Carries this loop's own counts into the process-wide metrics. */
 static void count(struct server_loop *l)
 {
-	uint64_t writes = 0, reads = 0;
 	for (int pool = 0; pool < store_pool_count(l->store); pool++) {
-		writes += store_counters(l->store, pool)->writes;
-		reads += store_counters(l->store, pool)->reads;
+		const struct store_counters *now = store_counters(l->store, pool);
+		struct store_counters *was = &l->counted[pool];
+		metrics_store_add(pool, STORE_METRIC_WRITES, now->writes - was->writes);
+		metrics_store_add(pool, STORE_METRIC_REMOVES, now->removes - was->removes);
+		metrics_store_add(pool, STORE_METRIC_READS, now->reads - was->reads);
+		metrics_store_add(pool, STORE_METRIC_LISTS, now->lists - was->lists);
+		metrics_store_add(
+			pool, STORE_METRIC_WRITTEN, now->bytes_written - was->bytes_written);
+		metrics_store_add(pool, STORE_METRIC_READ, now->bytes_read - was->bytes_read);
+		*was = *now;
 	}
-	metrics_add(METRIC_STORE_WRITES, writes - l->counted_writes);
-	metrics_add(METRIC_STORE_READS, reads - l->counted_reads);
-	l->counted_writes = writes;
-	l->counted_reads = reads;
 }
 
 static void count_stream(void *user, struct writer *w)
@@ -86,6 +91,7 @@ int server_loop_init(struct server *server, unsigned index, char *why, size_t wh
 		snprintf(why, why_size, "not enough memory");
 		return -ENOMEM;
 	}
+	metrics_store_pools(store_pool_count(l->store));
 	return 0;
 }
 

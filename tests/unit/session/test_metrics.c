@@ -21,11 +21,19 @@ static void test_the_page(void **state)
 	metrics_refusal(REFUSAL_BUSY);
 	metrics_refusal(9999); /* a number nobody knows harms nothing */
 	metrics_durable_wait(INT64_C(30000000));
+	metrics_store_pools(2);
+	metrics_store_add(1, STORE_METRIC_READS, 5);
+	metrics_store_add(1, STORE_METRIC_READS, 2);
+	metrics_store_add(0, STORE_METRIC_LISTS, 1);
 	size_t len = metrics_format(page, sizeof(page));
 	assert_int_equal(len, strlen(page));
 	assert_non_null(strstr(page,
 		"# TYPE steppe_ingest_bytes_total counter\nsteppe_ingest_bytes_total 1024\n"));
 	assert_non_null(strstr(page, "# TYPE steppe_connections gauge\nsteppe_connections 2\n"));
+	assert_non_null(strstr(page, "steppe_store_reads_total{pool=\"meta\"} 0\n"
+				     "steppe_store_reads_total{pool=\"data\"} 7\n"));
+	assert_non_null(strstr(page, "steppe_store_lists_total{pool=\"meta\"} 1\n"));
+	assert_null(strstr(page, "pool=\"cold\""));
 	assert_non_null(strstr(page, "steppe_refusals_total{reason=\"busy\"} 1\n"));
 	assert_non_null(strstr(page, "steppe_durable_wait_seconds_bucket{le=\"0.025\"} 0\n"));
 	assert_non_null(strstr(page, "steppe_durable_wait_seconds_bucket{le=\"0.05\"} 1\n"));
