@@ -12,6 +12,7 @@ void lane_init(struct lane *l, uint8_t lane, uint64_t session, uint64_t base, ui
 		.durable = durable > base ? durable : base,
 	};
 	l->next = l->read_next = l->durable + 1;
+	l->untold.from = 1;
 	list_init(&l->items);
 }
 
@@ -45,11 +46,11 @@ static void drop(struct lane *l, struct item *item)
 	item_free(&item);
 }
 
-int lane_prepare(const struct lane *l, struct item *item)
+static int seal_for(const struct lane *l, struct item *item, uint64_t session, uint64_t base)
 {
 	struct fragment_header *h = &item->header;
-	uint64_t seq = item->number - l->base;
-	if (item->sealed && h->session == l->session && h->seq == seq && h->lane == l->lane)
+	uint64_t seq = item->number - base;
+	if (item->sealed && h->session == session && h->seq == seq && h->lane == l->lane)
 		return 0;
 	/* sealed before for another session: a checksum made anew must not cover up damage */
 	if (item->sealed) {
@@ -57,13 +58,29 @@ int lane_prepare(const struct lane *l, struct item *item)
 		if (rc < 0)
 			return rc;
 	}
-	h->session = l->session;
+	h->session = session;
 	h->seq = seq;
 	h->lane = l->lane;
 	item->sealed = false;
 	int rc = fragment_seal(h, item->body->data, true);
 	item->sealed = rc == 0;
 	return rc;
+}
+
+int lane_prepare(const struct lane *l, struct item *item)
+{
+	return seal_for(l, item, l->session, l->base);
+}
+
+int lane_prepare_untold(const struct lane *l, struct item *item)
+{
+	return seal_for(l, item, l->untold.session, l->untold.base);
+}
+
+uint64_t lane_told(const struct lane *l)
+{
+	bool all = l->untold.from > l->untold.until;
+	return all || l->durable < l->untold.from ? l->durable : l->untold.from - 1;
 }
 
 int lane_push(struct lane *l, struct item *item)
@@ -186,6 +203,10 @@ void lane_opened(
 	struct lane *l, uint64_t next_seq, uint64_t credit, lane_durable_fn *fn, void *user)
 {
 	uint64_t number = l->base + next_seq - 1;
+	const struct item *first = item_first(&l->items);
+	uint64_t until = first && first->number <= number ? first->number - 1 : number;
+	if (until > l->durable)
+		l->untold = (struct lane_untold){l->durable + 1, until, l->session, l->base};
 	durable_until(l, number, fn, user);
 	if (l->next <= number)
 		l->next = number + 1;

@@ -10,6 +10,12 @@
 
 #include "client/item.h"
 
+/* Numbers that became durable while the spool alone had them: the program is still to be told. */
+struct lane_untold {
+	uint64_t from, until;   /* from > until: none */
+	uint64_t session, base; /* in which they were sent */
+};
+
 struct lane {
 	uint8_t lane; /* enum fragment_lane */
 	uint64_t session, base;
@@ -18,7 +24,8 @@ struct lane {
 	uint64_t durable;               /* numbers up to this are */
 	uint64_t lost_from, lost_until; /* these numbers will not be delivered: those above need
 					   another session; 0: no such break */
-	bool discarding;                /* what comes next is given up too, until a sync fragment */
+	struct lane_untold untold;
+	bool discarding; /* what comes next is given up too, until a sync fragment */
 	struct list items;
 	struct item *unsent; /* the first that was not sent on this connection; NULL: none */
 	size_t memory_bytes; /* bodies of items that the spool has not */
@@ -60,7 +67,8 @@ void lane_renew(struct lane *l, uint64_t session, uint64_t base);
 
 /* The connection is gone: everything is unsent again. */
 void lane_reset(struct lane *l);
-/* OPENED: the daemon has everything below `next_seq`. */
+/* OPENED: the daemon has everything below `next_seq`. What of that the spool alone holds is
+ * `untold` from now on. */
 void lane_opened(
 	struct lane *l, uint64_t next_seq, uint64_t credit, lane_durable_fn *fn, void *user);
 /* The next item that may be sent now; NULL: none, or no credit. */
@@ -68,6 +76,11 @@ struct item *lane_sendable(const struct lane *l);
 /* Makes its header say this session and number. 0, -ENOMEM, ERR_CHECKSUM: its bytes in memory are
  * not what they were. */
 int lane_prepare(const struct lane *l, struct item *item);
+/* An item read from the spool, of the `untold` ones: its header becomes that which was sent. As
+ * lane_prepare. */
+int lane_prepare_untold(const struct lane *l, struct item *item);
+/* What the spool may forget: durable, and told. */
+uint64_t lane_told(const struct lane *l);
 void lane_sent(struct lane *l, struct item *item, struct buf *init);
 /* ACK. False when it acknowledges what was not sent. */
 bool lane_ack(

@@ -49,8 +49,11 @@ static void set_lanes(struct steppe_recorder *r)
 			continue;
 		}
 		const struct spool_extent *x = &r->disk.extent[i];
-		/* what the spool holds goes on from what was durable when it came to hold it */
-		uint64_t durable = x->count ? x->first - 1 : state->lane[i].durable;
+		/* what the spool holds goes on from what was durable when it came to hold it, or
+		 * later */
+		uint64_t durable = state->lane[i].durable;
+		if (x->count && x->first - 1 > durable)
+			durable = x->first - 1;
 		lane_init(l, (uint8_t)i, state->lane[i].session, state->lane[i].base, durable);
 		if (x->next > l->next)
 			l->next = x->next;
@@ -154,6 +157,18 @@ void recorder_changed(struct steppe_recorder *r)
 	r->changed(r->user, &status);
 }
 
+void recorder_durable(void *user, const struct item *item)
+{
+	struct steppe_recorder *r = user;
+	r->status.durable_fragments++;
+	if (!r->durable)
+		return;
+	uint8_t digest[DIGEST_SIZE];
+	const struct fragment_header *h = &item->header;
+	(void)fragment_digest(h, digest); /* zeroes when memory is short */
+	r->durable(r->user, h->session, h->seq, h->capture.us, h->duration_us, digest);
+}
+
 void recorder_dropped(struct steppe_recorder *r, unsigned count)
 {
 	r->status.dropped_fragments += count;
@@ -220,8 +235,10 @@ static bool step_end(struct steppe_recorder *r)
 {
 	if (!r->ending)
 		return false;
+	if (r->status.refused_for_good && !recorder_all_durable(r))
+		r->late = r->refused = true;
 	if (r->late) {
-		enter_ended(r, recorder_all_durable(r) ? 0 : -ETIMEDOUT);
+		enter_ended(r, recorder_all_durable(r) ? 0 : r->refused ? ERR_REFUSED : -ETIMEDOUT);
 		return true;
 	}
 	if (!recorder_all_durable(r) || r->disk.busy)

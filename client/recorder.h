@@ -50,7 +50,7 @@ struct recorder_inlet {
 	struct steppe_recorder_status status; /* a copy */
 };
 
-enum recorder_work { WORK_SAVE, WORK_APPEND, WORK_READ, WORK_DROP, WORK_SYNC };
+enum recorder_work { WORK_SAVE, WORK_TELL, WORK_APPEND, WORK_READ, WORK_DROP, WORK_SYNC };
 #define RECORDER_BATCH 16
 
 /* What the worker does next for this recorder; one thing at a time. */
@@ -64,7 +64,8 @@ struct recorder_disk {
 	unsigned lane;
 	struct item *batch[RECORDER_BATCH];
 	unsigned batch_count, batch_done;
-	uint64_t number; /* read from, dropped to; then: which is damaged */
+	uint64_t number; /* read from, dropped to; then: read to, or which is damaged */
+	uint64_t until;  /* read no further */
 	uint64_t dropped[LANES];
 	struct spool_state state; /* to be saved */
 	bool state_dirty, unsynced;
@@ -106,6 +107,7 @@ struct steppe_recorder {
 
 	bool started, opened_once, ending;
 	bool late;      /* the deadline has passed, or nothing more is to be waited for */
+	bool refused;   /* ... because the daemon will not have it, however long one waits */
 	bool confirmed; /* the daemon said CLOSED */
 	int end_status;
 	struct loop_task start, end;
@@ -139,6 +141,8 @@ static inline bool recorder_has_spool(const struct steppe_recorder *r)
 }
 /* Nothing is left that is not durable. */
 bool recorder_all_durable(const struct steppe_recorder *r);
+/* A fragment became durable: counted, and told to the program. A lane_durable_fn. */
+void recorder_durable(void *user, const struct item *item);
 /* A fragment that is given up: counted. */
 void recorder_dropped(struct steppe_recorder *r, unsigned count);
 /* A new session for the lane, past what will not be delivered. */
@@ -172,5 +176,7 @@ void recorder_send_close(struct steppe_recorder *r);
 /* --- recorder_disk.c --- */
 int recorder_disk_open(struct steppe_recorder *r, const char *dir);
 void recorder_disk_fini(struct steppe_recorder *r);
+/* Nothing that became durable while the spool alone had it is still to be told to the program. */
+bool recorder_disk_told(const struct steppe_recorder *r);
 /* Starts the next job if there is one to do; true while one is going on. */
 bool recorder_disk_step(struct steppe_recorder *r);

@@ -74,13 +74,41 @@ static bool choose_drop(struct steppe_recorder *r)
 	struct recorder_disk *d = &r->disk;
 	for (unsigned i = 0; i < LANES; i++) {
 		const struct spool_extent *x = &d->extent[i];
-		uint64_t durable = r->lanes[i].durable;
+		uint64_t durable = lane_told(&r->lanes[i]);
 		if (x->count == 0 || durable < x->first || durable == d->dropped[i])
 			continue;
 		if (durable < x->last && durable - d->dropped[i] < DROP_NUMBERS)
 			continue;
 		d->number = d->dropped[i] = durable;
 		submit(r, WORK_DROP, i);
+		return true;
+	}
+	return false;
+}
+
+bool recorder_disk_told(const struct steppe_recorder *r)
+{
+	for (size_t i = 0; i < LANES; i++)
+		if (r->lanes[i].untold.from <= r->lanes[i].untold.until)
+			return false;
+	return true;
+}
+
+static bool choose_tell(struct steppe_recorder *r)
+{
+	struct recorder_disk *d = &r->disk;
+	for (unsigned i = 0; i < LANES && !d->failed; i++) {
+		struct lane_untold *u = &r->lanes[i].untold;
+		/* what an earlier program had in memory alone nobody can tell of */
+		if (d->extent[i].count == 0 || d->extent[i].first > u->until ||
+			d->extent[i].last < u->from)
+			u->until = 0;
+		if (u->from > u->until)
+			continue;
+		d->number = u->from;
+		d->until = u->until;
+		d->batch_count = d->batch_done = 0;
+		submit(r, WORK_TELL, i);
 		return true;
 	}
 	return false;
@@ -137,6 +165,7 @@ static bool choose_read(struct steppe_recorder *r)
 			l->loaded_bytes >= READ_AHEAD)
 			continue;
 		d->number = l->read_next;
+		d->until = UINT64_MAX;
 		d->batch_count = d->batch_done = 0;
 		submit(r, WORK_READ, i);
 		return true;
@@ -164,8 +193,8 @@ bool recorder_disk_step(struct steppe_recorder *r)
 		return false;
 	if (r->disk.busy)
 		return true;
-	return choose_save(r) || choose_drop(r) || choose_append(r) || choose_read(r) ||
-	       choose_sync(r);
+	return choose_save(r) || choose_tell(r) || choose_drop(r) || choose_append(r) ||
+	       choose_read(r) || choose_sync(r);
 }
 
 /* --- on the worker's thread: touches the rings, the folder and the batch, which are its own while
@@ -181,10 +210,9 @@ static void work_append(struct recorder_disk *d)
 
 static void work_read(struct recorder_disk *d)
 {
-	/* what goes out must not be forgotten by a power cut: its number would be given again */
-	d->rc = spool_sync(d->ring[d->lane]);
 	size_t bytes = 0;
-	while (d->rc == 0 && d->batch_count < RECORDER_BATCH && bytes < READ_AHEAD / 2) {
+	while (d->rc == 0 && d->batch_count < RECORDER_BATCH && bytes < READ_AHEAD / 2 &&
+		d->number <= d->until) {
 		struct item *item;
 		uint64_t number;
 		d->rc = spool_read(d->ring[d->lane], d->number, &item, &number);
@@ -212,6 +240,12 @@ static void on_work(struct worker_job *job)
 		work_append(d);
 		break;
 	case WORK_READ:
+		/* what goes out must not be forgotten by a power cut: its number would be given
+		 * again */
+		d->rc = spool_sync(d->ring[d->lane]);
+		work_read(d);
+		break;
+	case WORK_TELL:
 		work_read(d);
 		break;
 	case WORK_DROP:
@@ -258,6 +292,27 @@ static void was_read(struct steppe_recorder *r, struct lane *l)
 	}
 }
 
+static void was_told(struct steppe_recorder *r, struct lane *l)
+{
+	struct recorder_disk *d = &r->disk;
+	int rc = d->rc;
+	for (unsigned i = 0; i < d->batch_count; i++) {
+		struct item *item = d->batch[i];
+		int sealed = item->number <= d->until ? lane_prepare_untold(l, item) : -ENODATA;
+		if (sealed == 0)
+			recorder_durable(r, item);
+		else if (sealed != -ENODATA)
+			rc = sealed;
+		item_free(&item);
+	}
+	l->untold.from = d->rc == ERR_DAMAGED ? d->number + 1 : d->number;
+	if (d->rc == -ENODATA)
+		l->untold.until = 0;
+	if (rc < 0 && rc != -ENODATA)
+		core_log(r->core, 0, "what became durable cannot be told of stream=%s err=%s",
+			r->stream, err_text(rc));
+}
+
 static void on_done(struct worker_job *job)
 {
 	struct steppe_recorder *r = container_of(job, struct steppe_recorder, disk.job);
@@ -270,6 +325,8 @@ static void on_done(struct worker_job *job)
 		appended(r, l);
 	else if (d->work == WORK_READ)
 		was_read(r, l);
+	else if (d->work == WORK_TELL)
+		was_told(r, l);
 	if (d->rc < 0 && d->rc != -ENODATA && d->rc != ERR_DAMAGED) {
 		core_log(
 			r->core, 0, "the spool fails stream=%s err=%s", r->stream, err_text(d->rc));

@@ -110,6 +110,12 @@ int steppe_record(struct steppe *s, const struct steppe_recorder_options *option
 	return 0;
 }
 
+long steppe_spool_holder(const char *spool_dir, const char *stream)
+{
+	bool named = spool_dir && stream && stream_name_split(stream, NULL, NULL) == 0;
+	return named ? spool_dir_holder(spool_dir, stream) : 0;
+}
+
 /* Under the lock. */
 static void ring(struct steppe_recorder *r)
 {

@@ -129,7 +129,8 @@ void recorder_send(struct steppe_recorder *r)
 	int rc = 0;
 	if (r->state == RECORDER_WAITING && r->channel_ready) {
 		bool unsaved = r->disk.state_dirty || (r->disk.busy && r->disk.work == WORK_SAVE);
-		if (recorder_has_spool(r) && unsaved && !r->disk.failed)
+		bool untold = !recorder_disk_told(r);
+		if (recorder_has_spool(r) && (unsaved || untold) && !r->disk.failed)
 			return;
 		r->state = RECORDER_OPENING;
 		rc = send_open(r);
@@ -158,18 +159,6 @@ void recorder_send_close(struct steppe_recorder *r)
 }
 
 /* --- receiving --- */
-
-static void on_item_durable(void *user, const struct item *item)
-{
-	struct steppe_recorder *r = user;
-	r->status.durable_fragments++;
-	if (!r->durable)
-		return;
-	uint8_t digest[DIGEST_SIZE];
-	const struct fragment_header *h = &item->header;
-	(void)fragment_digest(h, digest); /* zeroes when memory is short */
-	r->durable(r->user, h->session, h->seq, h->capture.us, h->duration_us, digest);
-}
 
 static int64_t growing_pause(const struct steppe_recorder *r)
 {
@@ -214,7 +203,8 @@ static int on_opened(struct steppe_recorder *r, const struct frame *frame)
 	for (size_t i = 0; i < m->n_lanes; i++) {
 		const Steppe__Wire__LaneOpened *o = m->lanes[i];
 		if (o->lane < LANES && o->next_seq)
-			lane_opened(&r->lanes[o->lane], o->next_seq, o->credit, on_item_durable, r);
+			lane_opened(
+				&r->lanes[o->lane], o->next_seq, o->credit, recorder_durable, r);
 	}
 	steppe__wire__opened__free_unpacked(m, NULL);
 	if (!r->lanes[LANE_LIVE].opened)
@@ -231,6 +221,7 @@ static int on_opened(struct steppe_recorder *r, const struct frame *frame)
 	r->spooling = false;
 	r->status.connected = true;
 	r->status.refusal = 0;
+	r->status.refused_for_good = false;
 	recorder_changed(r);
 	return 0;
 }
@@ -244,7 +235,7 @@ static int on_ack(struct steppe_recorder *r, const struct frame *frame)
 	if (m->lane < LANES) {
 		struct lane *l = &r->lanes[m->lane];
 		uint64_t before = l->durable;
-		rc = lane_ack(l, m->durable, m->credit, on_item_durable, r) ? 0 : ERR_FORMAT;
+		rc = lane_ack(l, m->durable, m->credit, recorder_durable, r) ? 0 : ERR_FORMAT;
 		if (rc == 0 && l->durable > before) {
 			r->refusals = r->stuck = 0;
 			if (m->lane == LANE_LIVE &&
@@ -288,6 +279,7 @@ static void on_refused(struct steppe_recorder *r, const struct frame *frame)
 	refused_read(frame, &refused);
 	refused_remember(&refused);
 	r->status.refusal = refused.code;
+	r->status.refused_for_good = false;
 	r->refusals++;
 	int64_t pause_ns = refused.retry_after_ms ? (int64_t)refused.retry_after_ms * NS_PER_MS
 						  : growing_pause(r);
@@ -305,7 +297,9 @@ static void on_refused(struct steppe_recorder *r, const struct frame *frame)
 		forget_sessions(r, refused.lane);
 		break;
 	default:
-		if (!refusal_retry(refused.code) && !refused.retry_after_ms)
+		r->status.refused_for_good =
+			!refusal_retry(refused.code) && !refused.retry_after_ms;
+		if (r->status.refused_for_good)
 			pause_ns = RETRY_LATER_NS;
 		break;
 	}

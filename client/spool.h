@@ -11,6 +11,8 @@
  * Blocking; used by one thread at a time (a worker's). */
 #pragma once
 
+#include <sys/types.h>
+
 #include "client/spool_record.h"
 
 /* --- the folder --- */
@@ -26,6 +28,8 @@ struct spool_dir {
  * uses it. `fresh` (two random numbers) are sessions for a new state. */
 int spool_dir_open(const char *dir, const char *stream, const uint64_t fresh[LANES],
 	struct spool_dir *ret_dir);
+/* The process that has the stream's folder open; 0: none, or nobody can tell. */
+pid_t spool_dir_holder(const char *dir, const char *stream);
 /* Makes the state durable. */
 int spool_dir_save(struct spool_dir *d);
 /* Harmless on one that was not opened (fd -1). */

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/errors.h"
@@ -95,6 +96,38 @@ int spool_dir_open(
 	}
 	*ret_dir = d;
 	return 0;
+}
+
+/* The kernel's list of locks, a line each:
+ *	1: FLOCK  ADVISORY  WRITE 1234 fe:01:5678 0 EOF */
+static pid_t lock_holder(const struct stat *file)
+{
+	FILE *locks = fopen("/proc/locks", "re");
+	char line[256];
+	pid_t holder = 0;
+	while (locks && !holder && fgets(line, sizeof(line), locks)) {
+		long pid;
+		unsigned major, minor;
+		unsigned long long inode;
+		if (sscanf(line, "%*d: FLOCK %*s WRITE %ld %x:%x:%llu", &pid, &major, &minor,
+			    &inode) == 4 &&
+			pid > 0 && makedev(major, minor) == file->st_dev && inode == file->st_ino)
+			holder = (pid_t)pid;
+	}
+	if (locks)
+		(void)fclose(locks); /* it was only read */
+	return holder;
+}
+
+pid_t spool_dir_holder(const char *dir, const char *stream)
+{
+	struct stat file;
+	int fd;
+	if (open_folder(dir, stream, &fd) < 0)
+		return 0;
+	bool found = fstatat(fd, "state", &file, 0) == 0;
+	(void)close(fd); /* it was only read */
+	return found ? lock_holder(&file) : 0;
 }
 
 int spool_dir_save(struct spool_dir *d)

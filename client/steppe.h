@@ -149,6 +149,8 @@ struct steppe_recorder_status {
 	uint64_t spool_bytes;       /* not durable yet, in the spool file */
 	uint64_t dropped_fragments; /* lost for want of room: spool limit reached */
 	uint64_t reconnects;
+	bool refused_for_good; /* waiting does not mend the refusal, somebody has to act; it is
+				  tried again every 30 s all the same */
 };
 
 struct steppe_recorder;
@@ -165,16 +167,19 @@ struct steppe_recorder_options {
 	 * state changed. */
 	void (*changed)(void *user, const struct steppe_recorder_status *status);
 	/* Each acknowledged fragment, for programs that keep a ledger; may be NULL. `digest` has 32
-	 * bytes. */
+	 * bytes. Once each; after a program that was killed those it was told of last may come again. */
 	void (*durable)(void *user, uint64_t session, uint64_t seq, int64_t capture_us,
 		uint32_t duration_us, const uint8_t *digest);
 	void *user;
 };
 
 /* Gives a recorder that opens the stream by itself and carries on over every failure until it is
- * closed. */
+ * closed. -EBUSY: another recorder uses the stream's folder of spool_dir (steppe_spool_holder). */
 STEPPE_API int steppe_record(struct steppe *steppe, const struct steppe_recorder_options *options,
 	struct steppe_recorder **ret_recorder);
+/* The process (its number) that records `stream` with this spool_dir; 0: none, or the system does
+ * not tell. */
+STEPPE_API long steppe_spool_holder(const char *spool_dir, const char *stream);
 /* Takes one sample (copied). 0; -EAGAIN when memory and spool are full and nothing could be taken
  * (the sample counts as dropped, typed so in the record); -EINVAL. Never blocks on the network. */
 STEPPE_API int steppe_recorder_write(struct steppe_recorder *r, const struct steppe_sample *sample);
@@ -188,8 +193,9 @@ STEPPE_API int steppe_recorder_flush(struct steppe_recorder *r);
 STEPPE_API void steppe_recorder_status(
 	struct steppe_recorder *r, struct steppe_recorder_status *status);
 /* Blocking. Flushes, waits until all is durable or `timeout_ms` passed (-1: no limit), closes,
- * frees, sets *r to NULL. 0 when all is durable; -ETIMEDOUT otherwise: what is in the spool goes
- * out when the stream is next recorded with the same spool_dir. */
+ * frees, sets *r to NULL. 0 when all is durable; otherwise -ETIMEDOUT, or STEPPE_E_REFUSED at once
+ * when it is refused for good: what is in the spool goes out when the stream is next recorded with
+ * the same spool_dir. */
 STEPPE_API int steppe_recorder_close(struct steppe_recorder **r, int timeout_ms);
 /* The same without blocking: closed(user, status) comes once, then the recorder is no more. */
 STEPPE_API void steppe_recorder_end(struct steppe_recorder *r, int timeout_ms,

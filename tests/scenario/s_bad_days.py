@@ -17,9 +17,36 @@ def counted(daemon, refusal, at_least=1):
 
 def test_an_unknown_camera(w):
     daemon = w.daemon()
-    run = w.record("nobody", H265, yesterday_at(0), "--grace", "1s", code=None)
-    expect(run.returncode in (3, 4) and "unknown-camera" in run.stderr, f"{run.returncode}: {run.stderr}")
+    for more in (("--pace", "fast"), ("--pace", "real")):  # refused while the file is read, and after
+        run = w.record("nobody", H265, yesterday_at(0), "--grace", "1h", *more, code=3)
+        expect("unknown-camera" in run.stderr and "camera add" in run.stderr, run.stderr)
+    counted(daemon, "unknown-camera", 2)
+    w.steppe("admin", "record", "nobody", H265, "--grace", "1h", code=3)
+    counted(daemon, "role")
+
+
+def test_an_unknown_camera_among_others(w):
+    """The others go on, and the table says what is wrong with it."""
+    daemon = w.daemon()
+    w.cameras("gate")
+    listed = w.work / "cameras.yaml"
+    listed.write_text(f"cameras:\n  - {{camera: nobody, source: {H265}, loop: yes}}\n  - {{camera: gate, source: {H265}, loop: yes}}\n")
+    recorder = w.start("recorder", "record", "--cameras", listed, "--grace", "1h")
     counted(daemon, "unknown-camera")
+    wait_for(lambda: daemon.metric("steppe_durable_bytes_total") > 0, "the other records")
+    wait_for(lambda: "nobody/main: refused" in recorder.text(), "the refused one is shown")
+    expect(recorder.runs(), "it ended though one of two records")
+    expect(recorder.stop() == 3, recorder.text()[-1000:])
+
+
+def test_a_spool_that_another_recorder_uses(w):
+    daemon = w.daemon()
+    w.cameras("gate")
+    first = w.start("recorder", "record", "gate", H265, "--loop")
+    wait_for(lambda: daemon.metric("steppe_durable_bytes_total") > 0, "the first records")
+    run = w.steppe("recorder", "record", "gate", H265, "--loop", code=1)
+    expect(f"process {first.pid} (steppe)" in run.stderr and "spool-recorder" in run.stderr and "--spool" in run.stderr, run.stderr)
+    expect(first.stop() == 0, first.text()[-1000:])
 
 
 def test_bad_names_are_refused_before_anything_is_asked(w):

@@ -51,6 +51,17 @@ static const char *advice_for_refusal(int refusal)
 		       "DIR NAME";
 	case REFUSAL_BUSY:
 		return "stop the other recorder: steppe status --streams tells who it is";
+	case REFUSAL_SUPERSEDED:
+		return "one program a stream: another with the same certificate records it now; "
+		       "steppe status --streams tells from where";
+	case REFUSAL_NAME:
+		return "letters, digits, '.', '_' and '-', at most 64; steppe camera list tells "
+		       "the names there are";
+	case REFUSAL_VERSION:
+	case REFUSAL_PROTOCOL:
+		return "steppe version tells this program's, steppe status the daemon's: the older "
+		       "one is to be "
+		       "upgraded";
 	case REFUSAL_FULL:
 		return "make room in the store, or let retention do so; steppe status tells how "
 		       "full it is";

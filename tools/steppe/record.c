@@ -10,7 +10,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "proto/refusal.h"
 #include "tools/media/url.h"
 #include "tools/steppe/camerasfile.h"
 #include "tools/steppe/cluster.h"
@@ -220,8 +219,7 @@ static void look(struct recorder *r, bool tick)
  * on. */
 static bool refused_for_ever(const struct recorder *r)
 {
-	const struct steppe_recorder_status *s = &r->rows[0].view.recorder;
-	return !r->args->cameras && !s->connected && s->refusal && !refusal_retry(s->refusal);
+	return !r->args->cameras && r->rows[0].view.recorder.refused_for_good;
 }
 
 static bool all_over(struct recorder *r)
@@ -280,7 +278,11 @@ static enum exit_code sum_of(struct recorder *r, const struct recordview_row *ro
 	char span[HUMAN_MAX], bytes[HUMAN_MAX], until[HUMAN_MAX], waiting[HUMAN_MAX];
 	bool quiet = r->call->quiet || r->call->json;
 	if (v->end == RECORDING_FAILED && !v->opened) {
-		complainf(r->call, NULL, "%s: %s", row->stream, v->words);
+		complainf(r->call,
+			v->spool_busy ? "end that recorder, or give this one a spool of its own: "
+					"--spool DIR"
+				      : NULL,
+			"%s: %s", row->stream, v->words);
 		return ENDED_FAILURE;
 	}
 	if (v->recorder.refusal && !v->recorder.connected) {

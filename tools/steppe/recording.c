@@ -8,7 +8,6 @@
 #include <time.h>
 
 #include "base/check.h"
-#include "proto/refusal.h"
 
 #define HELD_BACK_BYTES (8u << 20) /* of a fast source: not durable yet, before it must wait */
 #define CLOSED_NOT_YET  1
@@ -81,6 +80,27 @@ static void on_closed(void *user, int status)
 
 /* --- what the source tells, on its thread --- */
 
+/* Which spool, and who has it: what a person needs to end it. */
+static void tell_spool_is_busy(struct recording *r)
+{
+	long pid = steppe_spool_holder(r->options.spool_dir, r->options.stream);
+	char path[64], name[64] = "", who[96] = "another recorder";
+	snprintf(path, sizeof(path), "/proc/%ld/comm", pid);
+	FILE *comm = pid > 0 ? fopen(path, "re") : NULL;
+	if (comm && fgets(name, sizeof(name), comm))
+		name[strcspn(name, "\n")] = 0;
+	if (comm)
+		(void)fclose(comm); /* it was only read */
+	if (pid > 0)
+		snprintf(who, sizeof(who), "process %ld%s%s%s", pid, name[0] ? " (" : "", name,
+			name[0] ? ")" : "");
+	pthread_mutex_lock(&r->lock);
+	r->view.spool_busy = true;
+	snprintf(r->view.words, sizeof(r->view.words), "its spool in %s is in use by %s",
+		r->options.spool_dir, who);
+	pthread_mutex_unlock(&r->lock);
+}
+
 static int open_recorder(struct recording *r, const struct steppe_track *tracks, unsigned count)
 {
 	struct steppe_recorder_options o = STEPPE_INIT(steppe_recorder_options);
@@ -95,6 +115,8 @@ static int open_recorder(struct recording *r, const struct steppe_track *tracks,
 	o.durable = r->options.ledger && r->options.ledger->to ? on_durable : NULL;
 	o.user = r;
 	int error = steppe_record(r->steppe, &o, &recorder);
+	if (error == -EBUSY)
+		tell_spool_is_busy(r);
 	if (error)
 		return error;
 	pthread_mutex_lock(&r->lock);
@@ -160,7 +182,8 @@ static void on_state(struct source_sink *sink, enum source_state state, const ch
 	struct recording *r = container_of(sink, struct recording, sink);
 	pthread_mutex_lock(&r->lock);
 	r->view.source = state;
-	snprintf(r->view.words, sizeof(r->view.words), "%s", words);
+	if (!r->view.spool_busy)
+		snprintf(r->view.words, sizeof(r->view.words), "%s", words);
 	if (state == SOURCE_ENDED)
 		r->view.end = RECORDING_DONE;
 	else if (state == SOURCE_FAILED)
@@ -253,9 +276,7 @@ static void close_recorder(struct recording *r)
 	pthread_mutex_lock(&r->lock);
 	r->view.recorder = status;
 	pthread_mutex_unlock(&r->lock);
-	/* nothing is to be waited for where the cluster will not have it */
-	bool hopeless = !status.connected && status.refusal && !refusal_retry(status.refusal);
-	steppe_recorder_end(recorder, hopeless ? 0 : r->timeout_ms, on_closed, r);
+	steppe_recorder_end(recorder, r->timeout_ms, on_closed, r);
 }
 
 void recording_end(struct recording *r, int timeout_ms)

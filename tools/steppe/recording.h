@@ -30,7 +30,8 @@ struct recording_view {
 	enum source_state source;
 	char words[192]; /* of the source's state */
 	enum recording_end end;
-	bool opened; /* a recorder exists: footage has come */
+	bool opened;     /* a recorder exists: footage has come */
+	bool spool_busy; /* it failed because another recorder uses its spool */
 	struct steppe_recorder_status recorder;
 	char refusal_reason[128];
 	int64_t first_us, last_us; /* capture times of the footage; -1 before */

@@ -196,8 +196,11 @@ static void test_one_at_a_time(void **state)
 	(void)state;
 	struct spool_dir other;
 	assert_int_equal(spool_dir_open(folder, "gate-7/main", fresh, &other), -EBUSY);
+	assert_int_equal(spool_dir_holder(folder, "gate-7/main"), getpid());
 	assert_int_equal(spool_dir_open(folder, "gate-7/sub", fresh, &other), 0);
 	spool_dir_close(&other);
+	assert_int_equal(spool_dir_holder(folder, "gate-7/sub"), 0);
+	assert_int_equal(spool_dir_holder("/nowhere", "gate-7/main"), 0);
 	assert_int_equal(spool_dir_open("/nowhere", "gate-7/main", fresh, &other), -ENOENT);
 }
 
