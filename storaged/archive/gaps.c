@@ -50,7 +50,7 @@ void gaps_of_record(const struct index_record *r, struct gap_cover *covers, size
 	struct gap *claims, size_t *ret_claim_count)
 {
 	size_t covered = 0, claimed = 0;
-	if (r->state == INDEX_TOMBSTONE) {
+	if (r->state != INDEX_LIVE) {
 		if (r->start.us < r->end.us)
 			claims[claimed++] = (struct gap){r->start, r->end, GAP_EXPIRED};
 	} else if (!(r->flags & INDEX_EMPTY)) {

@@ -243,7 +243,7 @@ static void step(struct indexwrite *iw)
 {
 	switch ((enum indexwrite_state)iw->state) {
 	case INDEXWRITE_IDLE:
-		if (list_empty(&iw->queue))
+		if (list_empty(&iw->queue) || iw->paused)
 			return;
 		if (ground_is_known(iw, first(iw))) {
 			move(iw, INDEXWRITE_WRITING);
@@ -303,6 +303,22 @@ uint64_t indexwrite_records(const struct indexwrite *iw, int32_t day)
 bool indexwrite_busy(const struct indexwrite *iw)
 {
 	return iw->state != INDEXWRITE_IDLE || (!iw->stopped && !list_empty(&iw->queue));
+}
+
+bool indexwrite_pause(struct indexwrite *iw)
+{
+	if (iw->stopped || iw->state != INDEXWRITE_IDLE)
+		return false;
+	iw->paused = true;
+	iw->known = false; /* the other machine changes what is there */
+	return true;
+}
+
+void indexwrite_resume(struct indexwrite *iw)
+{
+	iw->paused = false;
+	if (!iw->stopped && !list_empty(&iw->queue))
+		retry_soon(&iw->retry, iw->tenure->loop);
 }
 
 void indexwrite_stop(struct indexwrite *iw)

@@ -30,7 +30,7 @@ struct indexwrite {
 	const struct tenure *tenure;
 	const struct head *head; /* whose holds a new partition inherits */
 	unsigned state;
-	bool stopped;
+	bool stopped, paused;
 	struct list queue;
 	/* the partition written last: known without reading, since nobody else may write it while
 	 * its epoch is ours */
@@ -54,6 +54,10 @@ void indexwrite_day_listed(struct indexwrite *iw);
 /* Records of `day`'s partition as far as is known without reading; 0 when it is not. */
 uint64_t indexwrite_records(const struct indexwrite *iw, int32_t day);
 bool indexwrite_busy(const struct indexwrite *iw);
+/* Whether partitions may be written by another machine of this owner from now on: records put
+ * meanwhile wait for indexwrite_resume. False while something is under way. */
+bool indexwrite_pause(struct indexwrite *iw);
+void indexwrite_resume(struct indexwrite *iw);
 /* Writes no more and forgets the queue; failed(-ECANCELED) comes later if something is under way. */
 void indexwrite_stop(struct indexwrite *iw);
 void indexwrite_fini(struct indexwrite *iw);

@@ -51,3 +51,21 @@ int pins_add_holds(const void *old, size_t old_len, const struct head *head, int
 	*ret_pins = pins;
 	return 0;
 }
+
+bool pins_hold(
+	const void *pins, size_t len, const struct head *head, struct wall from, struct wall to)
+{
+	struct bytes b = bytes_reader(pins, len);
+	if (len % PIN_SIZE)
+		return true;
+	while (b.at < len) {
+		bytes_skip(&b, ID_SIZE);
+		int64_t pin_from = (int64_t)bytes_get_u64(&b), pin_to = (int64_t)bytes_get_u64(&b);
+		if (from.us < pin_to && to.us > pin_from)
+			return true;
+	}
+	for (unsigned i = 0; i < head->hold_count; i++)
+		if (from.us < head->holds[i].to.us && to.us > head->holds[i].from.us)
+			return true;
+	return false;
+}

@@ -15,3 +15,7 @@ bool pins_touch(struct wall from, struct wall to, int32_t day);
  * cannot hold them; ERR_FORMAT. */
 int pins_add_holds(const void *old, size_t old_len, const struct head *head, int32_t day,
 	struct buf **ret_pins);
+/* Whether a pin of the attribute or a hold of the head, one being released too, overlaps footage of
+ * [from, to). An attribute that cannot be read holds everything. */
+bool pins_hold(
+	const void *pins, size_t len, const struct head *head, struct wall from, struct wall to);

@@ -203,10 +203,10 @@ static size_t drop_repeated(struct view_chunk *chunks, size_t count)
 
 static bool has_footage(const struct index_record *r)
 {
-	return r->state != INDEX_TOMBSTONE && !(r->flags & INDEX_EMPTY) && r->fragments > 0;
+	return r->state == INDEX_LIVE && !(r->flags & INDEX_EMPTY) && r->fragments > 0;
 }
 
-/* Tombstones and husks do not become chunks, but a chunk that has become one must not be shown from
+/* What is dropping has passed its ceiling: it is gone for whoever looks. Tombstones and husks do not become chunks, but a chunk that has become one must not be shown from
  * its open copy. */
 static size_t collect_chunks(const struct view_evidence *e, struct view_chunk *chunks)
 {

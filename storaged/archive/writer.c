@@ -98,6 +98,7 @@ void writer_give_up(struct writer *w, int refusal, int status)
 	indexwrite_stop(&w->indexwrite);
 	dayswrite_stop(&w->dayswrite);
 	recover_stop(&w->recover);
+	sweep_stop(&w->sweep);
 	writer_poke(w);
 }
 
@@ -190,7 +191,8 @@ static bool all_indexed(const struct writer *w)
 	list_each (node, &w->chunks)
 		if (chunk_of(node)->state != OPENCHUNK_INDEXED)
 			return false;
-	return !indexwrite_busy(&w->indexwrite) && !recover_busy(&w->recover);
+	return !indexwrite_busy(&w->indexwrite) && !recover_busy(&w->recover) &&
+	       !sweep_busy(&w->sweep);
 }
 
 static void step_finishing(struct writer *w)
@@ -220,7 +222,7 @@ static void step_dropping(struct writer *w)
 		if (openchunk_busy(chunk_of(node)))
 			return;
 	if (headwrite_busy(&w->headwrite) || indexwrite_busy(&w->indexwrite) ||
-		dayswrite_busy(&w->dayswrite) || recover_busy(&w->recover))
+		dayswrite_busy(&w->dayswrite) || recover_busy(&w->recover) || sweep_busy(&w->sweep))
 		return;
 	move(w, WRITER_ENDED);
 }
@@ -251,6 +253,7 @@ static void tell_watches(struct writer *w)
 static void on_turn(struct retry *turn)
 {
 	struct writer *w = container_of(turn, struct writer, turn);
+	sweep_step(&w->sweep); /* may want the head written */
 	if (w->state < WRITER_YIELDING)
 		step_chunks(w);
 	if (w->state == WRITER_FINISHING)
@@ -292,6 +295,7 @@ static void init_machines(struct writer *w, struct recover_gate *gate, uint64_t 
 	w->dayswrite.failed = on_days_failed;
 	dayswrite_init(&w->dayswrite, &w->tenure);
 	recover_init(&w->recover, w, gate);
+	sweep_init(&w->sweep, w);
 }
 
 /* A session is durable up to the greater of what the head says and what its chunks hold (F1). */
@@ -390,6 +394,7 @@ void writer_free(struct writer **slot)
 	headwrite_fini(&w->headwrite);
 	indexwrite_fini(&w->indexwrite);
 	dayswrite_fini(&w->dayswrite);
+	sweep_fini(&w->sweep);
 	free(w);
 }
 
@@ -400,6 +405,7 @@ void writer_finish(struct writer *w, bool yield, int refusal)
 	move(w, WRITER_FINISHING);
 	w->yield = yield;
 	w->reason = refusal;
+	sweep_stop(&w->sweep); /* the next owner goes on with it */
 	list_each (node, &w->lanes) {
 		struct lane *lane = lane_of(node);
 		lane_end_chunk(

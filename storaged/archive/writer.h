@@ -8,6 +8,7 @@
 #include "storaged/archive/cutter.h"
 #include "storaged/archive/head.h"
 #include "storaged/archive/index.h"
+#include "storaged/archive/retention.h"
 #include "storaged/store/store.h"
 
 struct writer;
@@ -94,6 +95,27 @@ struct writer_watch {
 };
 void writer_watch_start(struct writer *w, struct writer_watch *watch);
 void writer_watch_stop(struct writer_watch *watch);
+
+/* Deletes what of one day has passed its ceiling (PROTOCOL Delete, sweep.h); embedded by the asker. */
+struct writer_sweep {
+	void (*done)(struct writer_sweep *req); /* once, later */
+	int32_t day;
+	struct retention_rule rule;
+	struct wall now; /* cluster time, by which ages are judged */
+	int64_t safe_us; /* PROTOCOL's T_safe */
+	unsigned removes_per_second;
+	/* 0: swept as far as it may be now; -EBUSY: as many days are being swept as may be; ERR_FENCED,
+	 * -ECANCELED (the next owner goes on), ERR_FORMAT ... */
+	int status;
+	uint32_t flagged;       /* chunks that from now on are not shown */
+	uint32_t removed, left; /* chunks removed; dropping ones that may not be removed yet */
+	uint64_t removed_bytes;
+	struct loop_task task; /* private */
+};
+/* One at a time a writer. The asker holds the stream until done(). */
+void writer_sweep(struct writer *w, struct writer_sweep *req);
+/* Days of which a sweep was begun and not finished: they are to be swept again. */
+size_t writer_sweeps(const struct writer *w, int32_t days[HEAD_SWEEPS_MAX]);
 
 /* For status and metrics. */
 struct writer_stats {

@@ -82,6 +82,7 @@ void writer_compose_head(struct headwrite *hw, struct head *ret_head)
 					.last_append = lane->last_append,
 					.closed = lane->closed};
 	}
+	sweep_head_composed(&w->sweep);
 	w->head_stale = false;
 }
 
@@ -97,6 +98,7 @@ void writer_head_written(struct headwrite *hw)
 			c->intent_composed = false;
 		}
 	}
+	sweep_head_written(&w->sweep);
 	writer_poke(w);
 }
 

@@ -7,6 +7,7 @@
 #include "storaged/archive/headwrite.h"
 #include "storaged/archive/openchunk.h"
 #include "storaged/archive/recover.h"
+#include "storaged/archive/sweep.h"
 #include "storaged/archive/writer.h"
 #include "storaged/archive/writer_life.h"
 
@@ -67,6 +68,7 @@ struct writer {
 	struct indexwrite indexwrite;
 	struct dayswrite dayswrite;
 	struct recover recover;
+	struct sweep sweep;
 	struct list lanes, chunks, watches;
 	struct list superseded; /* users to be told so */
 	unsigned lane_count;

@@ -81,11 +81,33 @@ static void test_limits(void **state)
 	assert_null(pins);
 }
 
+static void test_what_a_hold_covers(void **state)
+{
+	(void)state;
+	struct head head = with_holds(), none = {0};
+	struct buf *pins = NULL;
+	assert_int_equal(pins_add_holds(NULL, 0, &head, DAY, &pins), 0);
+	for (unsigned in_head = 0; in_head < 2; in_head++) {
+		const struct head *h = in_head ? &head : &none;
+		const void *p = in_head ? NULL : pins->data;
+		size_t len = in_head ? 0 : pins->len;
+		assert_true(pins_hold(p, len, h, at(DAY, 3590), at(DAY, 3601)));
+		assert_true(pins_hold(p, len, h, at(DAY, 7199), at(DAY, 7300)));
+		assert_false(pins_hold(p, len, h, at(DAY, 3500), at(DAY, 3600)));
+		assert_false(pins_hold(p, len, h, at(DAY, 7200), at(DAY, 7300)));
+	}
+	assert_false(pins_hold(NULL, 0, &none, at(DAY, 0), at(DAY + 1, 0)));
+	/* one that cannot be read holds everything */
+	assert_true(pins_hold(pins->data, pins->len - 1, &none, at(DAY, 0), at(DAY, 1)));
+	buf_unref(&pins);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_which_days_a_hold_touches),
 		cmocka_unit_test(test_holds_become_pins_once),
+		cmocka_unit_test(test_what_a_hold_covers),
 		cmocka_unit_test(test_limits),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -104,6 +104,24 @@ static void chunks_in_order_each_once(void **state)
 	view_free(&v);
 }
 
+/* What has passed its ceiling is not shown any more, though its object may be there for a while, and
+ * the hole says why. */
+static void dropping_is_gone(void **state)
+{
+	(void)state;
+	struct index_record r[3] = {
+		record(3, 1, 0, 10), record(3, 2, 10, 20), record(3, 3, 20, 30)};
+	r[0].state = INDEX_TOMBSTONE;
+	r[1].state = INDEX_DROPPING;
+	struct view *v = make(r, 3, 0, 30);
+	assert_int_equal(v->chunk_count, 1);
+	assert_int_equal(v->chunks[0].record.chunk.seq, 3);
+	assert_int_equal(v->gap_count, 1);
+	assert_int_equal(v->gaps[0].cause, GAP_EXPIRED);
+	assert_int_equal(v->gaps[0].to.us, S(20));
+	view_free(&v);
+}
+
 /* Of what two copies share, the later owner's counts; what only one has stays. */
 static void copies_hide_no_more_than_they_hold(void **state)
 {
@@ -202,6 +220,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(spans_are_counted),
 		cmocka_unit_test(chunks_in_order_each_once),
+		cmocka_unit_test(dropping_is_gone),
 		cmocka_unit_test(copies_hide_no_more_than_they_hold),
 		cmocka_unit_test(an_open_chunk_shows_what_is_durable),
 		cmocka_unit_test(memory_may_fail),
