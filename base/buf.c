@@ -5,11 +5,14 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/largebuf.h"
 
 struct buf *buf_new(size_t len)
 {
 	if (len > SIZE_MAX - sizeof(struct buf))
 		return NULL;
+	if (len >= LARGEBUF_LEAST && len <= LARGEBUF_MOST)
+		return largebuf_new(len);
 	struct buf *b = malloc(sizeof(*b) + len);
 	if (!b)
 		return NULL;

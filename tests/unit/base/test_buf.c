@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "base/check.h"
+#include "base/largebuf.h"
 #include "tests/lib/alloc_fail.h"
 
 static void references_are_counted(void **state)
@@ -103,14 +104,55 @@ static void references_may_be_dropped_on_any_thread(void **state)
 	buf_unref(&b);
 }
 
+/* What is kept of large buffers is never in two hands, and never shorter than asked. */
+static void *use_large_ones(void *arg)
+{
+	uint8_t mine = (uint8_t)(uintptr_t)arg;
+	struct buf *held[4] = {NULL};
+	for (size_t i = 0; i < 400; i++) {
+		struct buf **slot = &held[i % 4];
+		if (*slot) {
+			for (size_t at = 0; at < (*slot)->len; at += 4096)
+				assert_int_equal((*slot)->data[at], mine);
+			assert_int_equal((*slot)->data[(*slot)->len - 1], mine);
+		}
+		buf_unref(slot);
+		size_t len = (LARGEBUF_LEAST - 1) + i * 4999 % (LARGEBUF_LEAST * 9);
+		*slot = buf_new(len);
+		assert_non_null(*slot);
+		assert_int_equal((*slot)->len, len);
+		memset((*slot)->data, mine, len);
+	}
+	for (size_t i = 0; i < 4; i++)
+		buf_unref(&held[i]);
+	return NULL;
+}
+
+static void large_ones_are_used_again(void **state)
+{
+	(void)state;
+	pthread_t threads[4];
+	for (uintptr_t t = 0; t < 4; t++)
+		assert_int_equal(
+			pthread_create(&threads[t], NULL, use_large_ones, (void *)(t + 1)), 0);
+	for (int t = 0; t < 4; t++)
+		pthread_join(threads[t], NULL);
+	struct buf *largest = buf_new(LARGEBUF_MOST), *beyond = buf_new(LARGEBUF_MOST + 1);
+	memset(largest->data, 1, largest->len);
+	memset(beyond->data, 1, beyond->len);
+	buf_unref(&largest);
+	buf_unref(&beyond);
+}
+
 static void memory_may_be_short(void **state)
 {
 	(void)state;
 	alloc_fail_after(0, ALLOC_FAIL_ON);
-	struct buf *a = buf_new(10), *b = buf_copy("x", 1);
+	struct buf *a = buf_new(10), *b = buf_copy("x", 1), *c = buf_new(LARGEBUF_MOST / 2);
 	assert_true(alloc_fail_stop());
 	assert_null(a);
 	assert_null(b);
+	assert_null(c);
 }
 
 int main(void)
@@ -119,6 +161,6 @@ int main(void)
 		cmocka_unit_test(the_edges_are_inside),
 		cmocka_unit_test(foreign_bytes_are_given_back_once),
 		cmocka_unit_test(references_may_be_dropped_on_any_thread),
-		cmocka_unit_test(memory_may_be_short)};
+		cmocka_unit_test(large_ones_are_used_again), cmocka_unit_test(memory_may_be_short)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
