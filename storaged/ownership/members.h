@@ -75,14 +75,13 @@ int64_t members_time_us(const struct members *m);
 struct members_set {
 	void (*done)(struct members_set *set);
 	const char *id;
-	uint8_t state;   /* enum placement_state; 0: stays */
-	uint32_t weight; /* 0: stays */
-	bool remove;     /* only one that is not alive */
-	int status;      /* 0; -ENOENT; -EBUSY (remove: it is alive); -EINVAL; the store's */
-	/* private */
-	struct members *members;
-	struct list node;
+	uint8_t state;         /* enum placement_state; 0: stays */
+	uint32_t weight;       /* 0: stays */
+	bool remove;           /* only one that is not alive */
+	int status;            /* 0; -ENOENT; -EBUSY (remove: it is alive); -EINVAL; the store's */
+	struct loop_task task; /* private */
 };
+/* `id` is borrowed until done(). A node that was removed is let in again by state PLACEMENT_IN. */
 void members_set(struct members *m, struct members_set *set);
 
 /* Reads the heartbeats of all nodes of the map, for status. `beats` are valid during done(). */
@@ -91,11 +90,14 @@ struct members_survey {
 	int status;
 	Steppe__Wire__NodeBeat **beats; /* by the map's order; NULL where there is none */
 	size_t beat_count;
-	const char *leader; /* id, "" */
-	/* private */
-	void *impl;
+	const char *leader;            /* id, "" */
+	const struct cluster_map *map; /* whose nodes they are; given (NULL when status is not 0) */
+	struct loop_task task;         /* private */
 };
 void members_survey(struct members *m, struct members_survey *survey);
+
+/* Somebody has seen a map of this epoch: it is read when ours is older. */
+void members_heard(struct members *m, uint64_t epoch);
 
 /* Says that this daemon leaves: the map shows it as not alive, so that everybody goes elsewhere;
  * its streams are the caller's to move. done() when the map is written (or could not be: then

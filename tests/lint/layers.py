@@ -25,7 +25,7 @@ MAY = {
 # Files with a right of their own, and the reason.
 EXTRA = {
     # the cluster's map travels: client and daemon must read it alike
-    r"proto/cluster_map\.[ch]": ["placement"],
+    r"proto/cluster_(map|draft)\.[ch]": ["placement"],
     # offline checking opens the store itself
     r"tools/steppe/fsck.*\.[ch]": ["storaged/store", "storaged/archive"],
     # an exported clip carries the chunk's own boxes between its pictures, and they are what is proved
