@@ -36,6 +36,7 @@ static void on_start(struct loop_task *task)
 		.type = a->type,
 		.meta = a->meta,
 		.camera = a->camera,
+		.any = a->any,
 		.once = a->once,
 		.patience_ns = a->patience_ns,
 		.answer = on_answer,

@@ -10,6 +10,7 @@ struct ask {
 	uint8_t type;
 	const ProtobufCMessage *meta;
 	const char *camera;
+	protobuf_c_boolean *any;
 	bool once;
 	int64_t patience_ns;
 	/* On the loop thread: as struct request has it. */
@@ -22,6 +23,11 @@ struct ask {
 	struct waiter *waiter;
 };
 
+/* In answer(): the address of the daemon that answers. */
+static inline const char *ask_daemon(const struct ask *a)
+{
+	return exchange_daemon(&a->request.exchange);
+}
 /* Blocking: the request's status, its refusal remembered for this thread; -EDEADLK where waiting is
  * not allowed. */
 int ask_wait(struct core *core, struct ask *a);

@@ -11,6 +11,7 @@
 #include "proto/refusal.h"
 
 #define ETAG_BYTES 16
+#define RENEWALS   4 /* of the snapshot for one read: daemons may die one after the other */
 
 struct steppe_clip {
 	struct core *core;
@@ -282,8 +283,8 @@ const struct steppe_clip_fragment *steppe_clip_fragment(struct steppe_clip *c, s
 
 /* --- reading --- */
 
-/* The daemon has lost the snapshot (it was started again, or the ten minutes are over): another one
- * will do if it has the same bytes. */
+/* The daemon has lost the snapshot (it died, was started again, or the ten minutes are over): another
+ * one, of whichever daemon, will do if it has the same bytes. */
 static int renew_snapshot(struct steppe_clip *c)
 {
 	struct snapshot again = {0};
@@ -301,10 +302,14 @@ static int renew_snapshot(struct steppe_clip *c)
 static int read_media(struct steppe_clip *c, unsigned file, uint64_t at, void *to, size_t len)
 {
 	int rc = clip_reader_read(&c->reader, file, at, to, len);
-	if (rc != ERR_GONE || steppe_last_refusal(NULL) != REFUSAL_SNAPSHOT)
-		return rc;
-	rc = renew_snapshot(c);
-	return rc < 0 ? rc : clip_reader_read(&c->reader, file, at, to, len);
+	for (unsigned i = 0; i < RENEWALS; i++) {
+		if (rc != ERR_GONE || steppe_last_refusal(NULL) != REFUSAL_SNAPSHOT)
+			break;
+		rc = renew_snapshot(c);
+		if (rc == 0)
+			rc = clip_reader_read(&c->reader, file, at, to, len);
+	}
+	return rc;
 }
 
 int64_t steppe_clip_read(

@@ -90,6 +90,7 @@ static void step_read(struct clip_block *b)
 		.type = FRAME_READ,
 		.meta = &b->read.base,
 		.camera = r->camera,
+		.at = r->daemon,
 		.patience_ns = PATIENCE_NS,
 		.answer = on_answer,
 		.done = on_done,
@@ -249,6 +250,7 @@ int clip_reader_init(struct clip_reader *r, struct core *core, const char *camer
 		r->places[i] = i;
 	memcpy(r->id, snapshot->id, snapshot->id_len);
 	r->id_len = snapshot->id_len;
+	strcpy(r->daemon, snapshot->daemon);
 	pthread_mutex_init(&r->lock, NULL);
 	pthread_cond_init(&r->changed, NULL);
 	return 0;
@@ -315,6 +317,7 @@ int clip_reader_move(struct clip_reader *r, const struct snapshot *snapshot)
 		memcpy(r->places, places, r->snapshot->chunk_count * sizeof(*places));
 		memcpy(r->id, snapshot->id, snapshot->id_len);
 		r->id_len = snapshot->id_len;
+		strcpy(r->daemon, snapshot->daemon);
 		for (size_t i = 0; i < CLIP_BLOCKS; i++)
 			if (r->blocks[i].state == BLOCK_FAILED)
 				r->blocks[i].state = BLOCK_FREE;

@@ -43,6 +43,7 @@ struct clip_reader {
 	/* where the daemon has it: replaced when the daemon has lost the snapshot */
 	uint8_t id[32];
 	size_t id_len;
+	char daemon[CLUSTER_NODE_ADDRESS_MAX + 1];
 	uint32_t *places; /* of the snapshot's chunks */
 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/errors.h"
@@ -58,6 +59,7 @@ static void on_ready(struct exchange *x)
 	m.follow = f->follow;
 	m.purpose = f->purpose;
 	m.case_id = f->case_id;
+	m.any = exchange_asks_any(x);
 	/* what is queued from before counts against the window */
 	s->shown_bytes = 0;
 	list_each (node, &s->queue)
@@ -186,17 +188,40 @@ static void pause(struct fetch_stream *s, int64_t ns)
 		exchange_start(&s->fetch->core->router, &s->exchange);
 }
 
-static void on_refused(struct fetch_stream *s, const struct frame *frame)
+static void refused(struct fetch_stream *s, const struct refused *why)
 {
-	struct refused refused;
-	refused_read(frame, &refused);
-	s->fetch->refused = refused;
+	s->fetch->refused = *why;
 	s->last_status = ERR_REFUSED;
-	if (!refusal_retry(refused.code)) {
+	if (!refusal_retry(why->code)) {
 		fetch_fail(s->fetch, ERR_REFUSED);
 		return;
 	}
-	pause(s, refused.retry_after_ms ? (int64_t)refused.retry_after_ms * NS_PER_MS : PAUSE_NS);
+	pause(s, why->retry_after_ms ? (int64_t)why->retry_after_ms * NS_PER_MS : PAUSE_NS);
+}
+
+static void on_refused(struct fetch_stream *s, const struct frame *frame)
+{
+	struct refused why;
+	refused_read(frame, &why);
+	refused(s, &why);
+}
+
+/* True when not all was sent: it is as if it had been refused. */
+static bool on_end(struct fetch_stream *s, const struct frame *frame)
+{
+	struct refused why = {0};
+	Steppe__Wire__FetchEnd *m =
+		steppe__wire__fetch_end__unpack(NULL, frame->header.meta_len, frame->meta);
+	if (m && m->code && m->code <= INT16_MAX) {
+		why.code = (int)m->code;
+		snprintf(why.reason, sizeof(why.reason), "%s", m->reason);
+	}
+	s->ended = !why.code;
+	if (m)
+		steppe__wire__fetch_end__free_unpacked(m, NULL);
+	if (why.code)
+		refused(s, &why);
+	return why.code;
 }
 
 static void on_frame(struct exchange *x, const struct frame *frame)
@@ -216,7 +241,8 @@ static void on_frame(struct exchange *x, const struct frame *frame)
 		break;
 	case FRAME_FETCH_END:
 		exchange_stop(x, false);
-		s->ended = true;
+		if (on_end(s, frame))
+			return;
 		break;
 	default:
 		rc = ERR_FORMAT;
@@ -235,6 +261,12 @@ static void on_lost(struct exchange *x, int status)
 	bool hopeless = ++s->losses >= most && !(s->fetch->follow && s->run_us >= 0);
 	if (status == -ECANCELED || hopeless) {
 		fetch_fail(s->fetch, status);
+		return;
+	}
+	/* what the router does not pause for by itself: daemons that send one another what neither
+	 * wants */
+	if (status == -ELOOP || status == -EHOSTUNREACH) {
+		pause(s, PAUSE_NS);
 		return;
 	}
 	arm_patience(s);
@@ -257,7 +289,8 @@ static void on_patience(struct loop_timer *timer)
 
 void fetch_stream_start(struct fetch_stream *s)
 {
-	s->exchange = (struct exchange){.ops = &ops, .camera = s->camera};
+	s->exchange = (struct exchange){
+		.ops = &ops, .camera = s->camera, .reads = true, .follows = s->fetch->follow};
 	s->pause.fire = on_pause;
 	s->patience.fire = on_patience;
 	exchange_start(&s->fetch->core->router, &s->exchange);

@@ -71,6 +71,11 @@ void lane_reset(struct lane *l);
  * `untold` from now on. */
 void lane_opened(
 	struct lane *l, uint64_t next_seq, uint64_t credit, lane_durable_fn *fn, void *user);
+/* Whether something was sent on this connection that is not acknowledged as durable. */
+static inline bool lane_is_owed(const struct lane *l)
+{
+	return !list_empty(&l->items) && (!l->unsent || l->items.next != &l->unsent->node);
+}
 /* The next item that may be sent now; NULL: none, or no credit. */
 struct item *lane_sendable(const struct lane *l);
 /* Makes its header say this session and number. 0, -ENOMEM, ERR_CHECKSUM: its bytes in memory are

@@ -138,6 +138,7 @@ int timeline_ask(struct core *core, const char *stream, int64_t from_us, int64_t
 	l->timeline_ask.to_us = to_us;
 	l->request.type = FRAME_TIMELINE;
 	l->request.meta = &l->timeline_ask.base;
+	l->request.any = &l->timeline_ask.any;
 	l->request.answer = on_timeline;
 	loop_post(core->loop, &l->start);
 	return 0;
@@ -199,6 +200,7 @@ int days_ask(struct core *core, const char *stream,
 	l->days_ask.stream = l->stream;
 	l->request.type = FRAME_DAYS;
 	l->request.meta = &l->days_ask.base;
+	l->request.any = &l->days_ask.any;
 	l->request.answer = on_days;
 	loop_post(core->loop, &l->start);
 	return 0;

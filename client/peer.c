@@ -7,34 +7,63 @@
 
 #include "base/errors.h"
 #include "base/hash.h"
+#include "client/refused.h"
+#include "proto/refusal.h"
 
 #define BACKOFF_FIRST_NS (100 * NS_PER_MS)
 #define BACKOFF_MAX_NS   (10 * NS_PER_SECOND)
 #define STEADY_NS        (10 * NS_PER_SECOND) /* a channel that lived so long was a good one */
+#define LET_IN           32                   /* of those that wait, at a time ... */
+#define PACE_NS          (20 * NS_PER_MS)     /* ... and then not for about so long */
 
 static const struct channel_user peer_user;
 static void on_backoff(struct loop_timer *timer);
+static void on_pace(struct loop_timer *timer);
 
-struct peer *peer_get(struct router *r, const char *address, bool configured)
+static struct peer *find_peer(struct router *r, const char *address, uint64_t seed)
 {
 	list_each (node, &r->peers) {
 		struct peer *p = list_entry(node, struct peer, node);
-		if (strcmp(p->address, address) == 0)
+		if (p->seed == seed && strcmp(p->address, address) == 0)
 			return p;
 	}
-	if (r->peer_count >= ROUTER_PEERS_MAX)
-		return NULL;
+	return NULL;
+}
+
+/* True when one that nobody needs is gone. */
+static bool make_room(struct router *r)
+{
+	list_each (node, &r->peers) {
+		struct peer *p = list_entry(node, struct peer, node);
+		if (r->walking || p->configured || p->channel || !peer_is_unused(p))
+			continue;
+		peer_free(p);
+		return true;
+	}
+	return false;
+}
+
+struct peer *peer_get(struct router *r, const char *address, bool configured)
+{
 	size_t len = strlen(address) + 1;
-	struct peer *p = calloc(1, sizeof(*p) + len);
+	uint64_t seed = hash64(0, address, len - 1);
+	struct peer *p = find_peer(r, address, seed);
+	if (p)
+		return p;
+	if (r->peer_count >= ROUTER_PEERS_MAX && !make_room(r))
+		return NULL;
+	p = calloc(1, sizeof(*p) + len);
 	if (!p)
 		return NULL;
 	memcpy(p->address, address, len);
 	p->router = r;
 	p->user = peer_user;
 	p->configured = configured;
-	p->seed = hash64(0, address, len - 1);
+	p->seed = seed;
 	p->backoff.fire = on_backoff;
+	p->pace.fire = on_pace;
 	list_init(&p->exchanges);
+	list_init(&p->waiting);
 	for (size_t i = 0; i < PEER_BUCKETS; i++)
 		list_init(&p->by_number[i]);
 	list_append(&r->peers, &p->node);
@@ -42,9 +71,17 @@ struct peer *peer_get(struct router *r, const char *address, bool configured)
 	return p;
 }
 
-void peer_free(struct peer *p)
+static void stop_timers(struct peer *p)
 {
 	loop_timer_stop(&p->backoff);
+	loop_timer_stop(&p->pace);
+	loop_timer_stop(&p->watch);
+}
+
+void peer_free(struct peer *p)
+{
+	stop_timers(p);
+	router_forget(p->router, p);
 	list_remove(&p->node);
 	p->router->peer_count--;
 	free(p);
@@ -69,30 +106,38 @@ static struct exchange *find(struct peer *p, uint32_t number)
 
 /* Numbers are not used again on a channel: an answer that is still under way must not meet another
  * question. */
-static void number(struct peer *p, struct exchange *x)
+uint32_t peer_number(struct peer *p)
 {
 	do {
 		p->last_number++;
-	} while (p->last_number == 0 || find(p, p->last_number));
-	x->number = p->last_number;
-	list_append(bucket(p, x->number), &x->hash_node);
+	} while (p->last_number == 0 || p->last_number == p->map_number || find(p, p->last_number));
+	return p->last_number;
 }
 
-static void tell_ready(struct exchange *x)
+static void tell_ready(struct peer *p, struct exchange *x)
 {
+	x->returning = false;
+	list_append(&p->exchanges, &x->node);
 	list_remove(&x->told);
-	list_append(&x->router->ready, &x->told);
-	router_turn_soon(x->router);
+	list_append(&p->router->ready, &x->told);
+	router_turn_soon(p->router);
 }
 
 void peer_attach(struct peer *p, struct exchange *x)
 {
 	x->peer = p;
-	list_append(&p->exchanges, &x->node);
-	if (p->state == PEER_READY)
-		tell_ready(x);
-	else
-		peer_want(p);
+	bool held = p->holding && x->camera;
+	if (p->state == PEER_READY && !held && !x->returning) {
+		tell_ready(p, x);
+	} else {
+		list_append(&p->waiting, &x->node);
+		if (p->state == PEER_READY)
+			peer_let_in(p);
+		else
+			peer_want(p);
+	}
+	if (!loop_timer_armed(&p->watch) || p->watch_unused)
+		peer_watch(p);
 }
 
 void peer_detach(struct exchange *x)
@@ -105,16 +150,43 @@ void peer_detach(struct exchange *x)
 	x->active = false;
 }
 
+void peer_let_in(struct peer *p)
+{
+	struct list stay, *node;
+	list_init(&stay);
+	while (p->let_in < LET_IN && (node = list_pop(&p->waiting))) {
+		struct exchange *x = list_entry(node, struct exchange, node);
+		if (p->holding && x->camera) {
+			list_append(&stay, node);
+			continue;
+		}
+		p->let_in++;
+		tell_ready(p, x);
+	}
+	list_splice(&stay, &p->waiting);
+	list_splice(&p->waiting, &stay);
+	if (p->let_in == 0 || loop_timer_armed(&p->pace))
+		return;
+	int64_t ns = PACE_NS / 2 + (int64_t)(loop_random(p->router->loop) % (uint64_t)PACE_NS);
+	if (loop_timer_start(p->router->loop, &p->pace, ns) < 0)
+		p->let_in = 0; /* short of memory: whoever comes next goes on without a pause */
+}
+
+static void on_pace(struct loop_timer *timer)
+{
+	struct peer *p = container_of(timer, struct peer, pace);
+	p->let_in = 0;
+	if (p->state == PEER_READY)
+		peer_let_in(p);
+}
+
 /* Everyone who waits or talks here learns of it, in the next turn. */
 static void lose_all(struct peer *p, int status)
 {
-	struct list *node;
-	while ((node = list_pop(&p->exchanges))) {
-		struct exchange *x = list_entry(node, struct exchange, node);
-		peer_detach(x);
-		x->status = status;
-		list_append(&p->router->parted, &x->told);
-	}
+	while (!list_empty(&p->exchanges))
+		router_lose(list_entry(p->exchanges.next, struct exchange, node), status);
+	while (!list_empty(&p->waiting))
+		router_lose(list_entry(p->waiting.next, struct exchange, node), status);
 	router_turn_soon(p->router);
 }
 
@@ -139,8 +211,10 @@ static void connect_now(struct peer *p)
 {
 	p->state = PEER_CONNECTING;
 	p->channel = p->router->ops.dial(p->router->ops.owner, p->address, &p->user);
-	if (p->channel)
+	if (p->channel) {
+		peer_watch(p);
 		return;
+	}
 	back_off(p);
 	lose_all(p, -ENOMEM);
 }
@@ -155,18 +229,29 @@ static void on_backoff(struct loop_timer *timer)
 {
 	struct peer *p = container_of(timer, struct peer, backoff);
 	p->state = PEER_IDLE;
-	if (!list_empty(&p->exchanges))
+	if (!peer_is_unused(p))
 		connect_now(p);
+	else
+		peer_watch(p);
 }
 
 void peer_close(struct peer *p)
 {
-	loop_timer_stop(&p->backoff);
+	stop_timers(p);
 	lose_all(p, -ECANCELED);
 	if (p->channel)
 		channel_close(p->channel);
 	else
 		p->state = PEER_IDLE;
+}
+
+void peer_leave(struct peer *p)
+{
+	if (!p->channel || p->state == PEER_CLOSING)
+		return;
+	p->state = PEER_CLOSING;
+	loop_timer_stop(&p->watch);
+	channel_close(p->channel);
 }
 
 /* --- the channel's events --- */
@@ -182,17 +267,30 @@ static void on_ready(
 	struct peer *p = of_user(user);
 	(void)ch;
 	(void)hello; /* a client talks to any level: what it lacks shows in refusals */
+	if (p->state == PEER_CLOSING)
+		return;
+	bool back = peer_is_unreachable(p);
 	p->state = PEER_READY;
-	p->last_number = 0;
+	p->last_number = p->map_number = 0;
 	p->ready_since = loop_now(p->router->loop);
-	list_each (node, &p->exchanges)
-		tell_ready(list_entry(node, struct exchange, node));
+	p->no_maps = false;
+	peer_heard(p);
+	map_greeted(p);
+	peer_let_in(p);
+	peer_watch(p);
+	if (back)
+		router_rechoose(p->router);
 }
 
 static void on_frame(struct channel *ch, struct channel_user *user, const struct frame *frame)
 {
 	struct peer *p = of_user(user);
 	(void)ch;
+	peer_heard(p);
+	if (p->map_number && frame->header.stream == p->map_number) {
+		map_answer(p, frame);
+		return;
+	}
 	struct exchange *x = find(p, frame->header.stream);
 	if (!x) /* stopped meanwhile */
 		return;
@@ -202,6 +300,10 @@ static void on_frame(struct channel *ch, struct channel_user *user, const struct
 	}
 	x->hops = 0;
 	if (frame->header.type == FRAME_REFUSED) {
+		struct refused refused;
+		refused_read(frame, &refused);
+		if (refused.code == REFUSAL_NOT_OWNER)
+			map_suspect(p->router);
 		peer_detach(x);
 		x->router = NULL;
 	}
@@ -236,14 +338,25 @@ static void on_closed(struct channel *ch, struct channel_user *user, int status,
 	struct peer *p = of_user(user);
 	(void)ch;
 	(void)words;
-	p->channel = NULL;
+	bool left = p->state == PEER_CLOSING;
 	if (p->state == PEER_READY && loop_now(p->router->loop).ns - p->ready_since.ns >= STEADY_NS)
 		p->failures = 0;
-	if (p->router->stopping)
-		p->state = PEER_IDLE;
-	else
-		back_off(p);
-	lose_all(p, status ? status : ERR_CLOSED);
+	p->channel = NULL;
+	p->map_number = 0;
+	p->holding = false;
+	p->state = PEER_IDLE;
+	if (!p->router->stopping && left) {
+		/* who came meanwhile waits for the next channel */
+		if (list_empty(&p->waiting))
+			peer_watch(p);
+		else
+			connect_now(p);
+	} else {
+		if (!p->router->stopping)
+			back_off(p);
+		lose_all(p, status ? status : ERR_CLOSED);
+		map_poll_soon(p->router);
+	}
 	router_channel_gone(p->router);
 }
 
@@ -257,12 +370,19 @@ int exchange_send(
 {
 	if (!x->active || !x->peer || !x->peer->channel)
 		return ERR_CLOSED;
-	if (!x->number)
-		number(x->peer, x);
+	if (!x->number) {
+		x->number = peer_number(x->peer);
+		list_append(bucket(x->peer, x->number), &x->hash_node);
+	}
 	return channel_send(x->peer->channel, type, x->number, meta, body, body ? 1 : 0);
 }
 
 bool exchange_is_full(const struct exchange *x)
 {
 	return !x->active || !x->peer->channel || channel_is_full(x->peer->channel);
+}
+
+const char *exchange_daemon(const struct exchange *x)
+{
+	return x->peer ? x->peer->address : NULL;
 }

@@ -10,6 +10,7 @@
 
 #define TICK_NS       NS_PER_SECOND
 #define OUTAGE_NS     (3 * NS_PER_SECOND) /* what lasts longer goes to the spool */
+#define DOUBT_NS      (4 * NS_PER_SECOND) /* without an answer: perhaps it is not the owner any more */
 #define SPOOL_LIMIT   (UINT64_C(4) << 30)
 #define CLOSE_WAIT_NS (5 * NS_PER_SECOND) /* for CLOSED, once all is durable */
 
@@ -301,6 +302,18 @@ static void on_pause(struct loop_timer *timer)
 		exchange_start(&r->core->router, &r->exchange);
 }
 
+/* A daemon that is cut off from the store or from its cluster still takes what is sent. */
+static void judge_daemon(struct steppe_recorder *r)
+{
+	bool owed = r->state == RECORDER_OPENING;
+	for (size_t i = 0; i < LANES && r->state == RECORDER_RECORDING; i++)
+		owed = owed || lane_is_owed(&r->lanes[i]);
+	struct mono now = loop_now(r->core->loop);
+	if (!owed)
+		r->answered_at = now;
+	exchange_doubt(&r->exchange, now.ns - r->answered_at.ns >= DOUBT_NS);
+}
+
 static void on_tick(struct loop_timer *timer)
 {
 	struct steppe_recorder *r = container_of(timer, struct steppe_recorder, tick);
@@ -313,6 +326,7 @@ static void on_tick(struct loop_timer *timer)
 		core_log(r->core, 1, "recording to the spool stream=%s refusal=%s", r->stream,
 			refusal_word(r->status.refusal));
 	r->spooling = lasts;
+	judge_daemon(r);
 	r->disk.failed = false; /* a disk that was full may be so no longer */
 	recorder_inlet_flush(r, false);
 	recorder_step(r);

@@ -101,7 +101,8 @@ struct steppe_recorder {
 	uint8_t gap_cause; /* of a hole that is still open */
 	int64_t gap_from_us;
 	bool gap_told;
-	bool channel_ready; /* OPEN can be sent */
+	bool channel_ready;      /* OPEN can be sent */
+	struct mono answered_at; /* since then the daemon owes an answer, if it owes one */
 	struct steppe_recorder_status status;
 	struct recorder_disk disk;
 

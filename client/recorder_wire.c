@@ -27,6 +27,7 @@ static int send_open(struct steppe_recorder *r)
 	Steppe__Wire__LaneOpen *pointers[LANES];
 	open.stream = r->stream;
 	open.boot_nonce = r->core->boot_nonce;
+	open.map_epoch = router_map_epoch(&r->core->router);
 	open.lanes = pointers;
 	open.n_lanes =
 		recorder_has_spool(r) ? LANES : 1; /* without a spool nothing is ever backfilled */
@@ -39,6 +40,7 @@ static int send_open(struct steppe_recorder *r)
 	}
 	struct slice init = slice_of(r->init, 0, r->init->len);
 	int rc = exchange_send(&r->exchange, FRAME_OPEN, &open.base, &init);
+	r->answered_at = loop_now(r->core->loop);
 	slice_drop(&init);
 	if (rc < 0)
 		return rc;
@@ -215,6 +217,7 @@ static int on_opened(struct steppe_recorder *r, const struct frame *frame)
 		return 0;
 	}
 	r->state = RECORDER_RECORDING;
+	r->answered_at = loop_now(r->core->loop);
 	if (r->opened_once)
 		r->status.reconnects++;
 	r->opened_once = true;
@@ -237,6 +240,7 @@ static int on_ack(struct steppe_recorder *r, const struct frame *frame)
 		uint64_t before = l->durable;
 		rc = lane_ack(l, m->durable, m->credit, recorder_durable, r) ? 0 : ERR_FORMAT;
 		if (rc == 0 && l->durable > before) {
+			r->answered_at = loop_now(r->core->loop);
 			r->refusals = r->stuck = 0;
 			if (m->lane == LANE_LIVE &&
 				m->durable_until_us > r->status.durable_until_us)

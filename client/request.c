@@ -22,6 +22,8 @@ static void finish(struct request *r, int status)
 static void on_ready(struct exchange *x)
 {
 	struct request *r = container_of(x, struct request, exchange);
+	if (r->any)
+		*r->any = exchange_asks_any(x);
 	int rc = exchange_send(x, r->type, r->meta, NULL);
 	if (rc == ERR_CLOSED)
 		return; /* lost() comes */
@@ -62,9 +64,13 @@ static void on_lost(struct exchange *x, int status)
 {
 	struct request *r = container_of(x, struct request, exchange);
 	r->last_status = status;
+	/* what the router does not pause for by itself: daemons that send one another what neither
+	 * wants */
+	bool lost_in_circles = status == -ELOOP || status == -EHOSTUNREACH;
 	if (status == -ECANCELED || (r->once && r->answered) || ++r->losses >= LOSSES_MAX)
 		finish(r, status);
-	else
+	else if (!lost_in_circles ||
+		 loop_timer_start(r->router->loop, &r->pause, PAUSE_NS << r->losses) < 0)
 		exchange_start(r->router, x);
 }
 
@@ -89,7 +95,8 @@ void request_start(struct router *router, struct request *r)
 	r->losses = 0;
 	r->last_status = 0;
 	r->answered = false;
-	r->exchange = (struct exchange){.ops = &ops, .camera = r->camera};
+	r->exchange = (struct exchange){
+		.ops = &ops, .camera = r->camera, .at = r->at, .reads = r->at || r->any};
 	r->deadline.fire = on_deadline;
 	r->pause.fire = on_pause;
 	/* without a timer it is as patient as the router: losses end it */

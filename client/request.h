@@ -13,6 +13,9 @@ struct request {
 	uint8_t type;                 /* enum frame_type of the question */
 	const ProtobufCMessage *meta; /* borrowed until done() */
 	const char *camera;           /* whose daemon to ask, borrowed; NULL: any */
+	const char *at;               /* of struct exchange, borrowed */
+	protobuf_c_boolean *any;      /* in `meta`, of a question about a stream that any daemon can
+					 answer: set when the camera's cannot be reached; else NULL */
 	bool once;                    /* not to be repeated after a first answer frame */
 	int64_t patience_ns;          /* 0: 20 s */
 	/* An answer. Returns 1 when it was the last, 0 when more will come, or a negative code that

@@ -5,20 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/hash.h"
 #include "client/peer.h"
-
-struct route {
-	uint64_t camera; /* hash of its id */
-	struct peer *peer;
-};
+#include "proto/address.h"
 
 static void on_turn(struct loop_task *task);
 
 int router_init(struct router *r, struct loop *loop, const struct router_ops *ops,
 	const char *const *addresses)
 {
-	*r = (struct router){.loop = loop, .ops = *ops};
+	*r = (struct router){.loop = loop, .ops = *ops, .salt = loop_random(loop)};
 	r->turn.run = on_turn;
 	list_init(&r->peers);
 	list_init(&r->ready);
@@ -42,6 +37,7 @@ void router_fini(struct router *r)
 	while (!list_empty(&r->peers))
 		peer_free(list_entry(r->peers.next, struct peer, node));
 	free(r->routes);
+	cluster_map_unref(&r->map);
 	*r = (struct router){0};
 }
 
@@ -99,51 +95,13 @@ void router_stop(struct router *r, struct loop_task *stopped)
 {
 	r->stopping = true;
 	r->stopped = stopped;
+	loop_timer_stop(&r->poll);
 	list_each (node, &r->peers)
 		peer_close(list_entry(node, struct peer, node));
 	router_turn_soon(r);
 }
 
-/* --- choosing --- */
-
-static struct route *route_of(struct router *r, uint64_t camera)
-{
-	return r->routes ? &r->routes[camera % ROUTER_ROUTES] : NULL;
-}
-
-static uint64_t camera_hash(const char *camera)
-{
-	return hash64(0, camera, strlen(camera));
-}
-
-/* Among the daemons that the caller named, spread by camera; one that failed just now is the last
- * resort: of those the one that is tried again soonest. */
-static struct peer *choose(struct router *r, const char *camera)
-{
-	uint64_t key = camera ? camera_hash(camera) : 0;
-	struct route *route = camera ? route_of(r, key) : NULL;
-	if (route && route->peer && route->camera == key && route->peer->state != PEER_BACKOFF)
-		return route->peer;
-	struct peer *best = NULL;
-	uint64_t best_score = 0;
-	list_each (node, &r->peers) {
-		struct peer *p = list_entry(node, struct peer, node);
-		if (!p->configured)
-			continue;
-		/* without a camera: whoever is connected already */
-		uint64_t score = hash64(p->seed, &key, sizeof(key)) >> 2;
-		if (p->state == PEER_BACKOFF)
-			score = (UINT64_C(1) << 62) - 1 - ((uint64_t)p->retry_at.ns >> 2);
-		else
-			score |= UINT64_C(1) << 62 |
-				 (!camera && p->state == PEER_READY ? UINT64_C(1) << 63 : 0);
-		if (!best || score > best_score) {
-			best = p;
-			best_score = score;
-		}
-	}
-	return best;
-}
+/* --- exchanges --- */
 
 void exchange_start(struct router *r, struct exchange *x)
 {
@@ -151,67 +109,148 @@ void exchange_start(struct router *r, struct exchange *x)
 	x->status = 0;
 	x->number = 0;
 	x->hops = 0;
-	x->active = false;
+	x->active = x->doubts = false;
 	list_init(&x->node);
 	list_init(&x->told);
 	list_init(&x->hash_node);
-	if (r->stopping) {
-		x->status = -ECANCELED;
-		list_append(&r->parted, &x->told);
-		router_turn_soon(r);
-		return;
-	}
-	peer_attach(choose(r, x->camera), x);
+	struct peer *p = r->stopping ? NULL : router_choose(r, x);
+	if (p)
+		peer_attach(p, x);
+	else
+		router_lose(x, r->stopping ? -ECANCELED : -ENOMEM);
+}
+
+static void tell_stop(struct exchange *x)
+{
+	Steppe__Wire__Stop stop = STEPPE__WIRE__STOP__INIT;
+	/* should it not go out the channel is ending, which stops everything on it */
+	if (x->number)
+		(void)exchange_send(x, FRAME_STOP, &stop.base, NULL);
 }
 
 void exchange_stop(struct exchange *x, bool tell)
 {
 	if (exchange_is_idle(x))
 		return;
-	if (tell && x->number) {
-		Steppe__Wire__Stop stop = STEPPE__WIRE__STOP__INIT;
-		/* should it not go out the channel is ending, which stops everything on it */
-		(void)exchange_send(x, FRAME_STOP, &stop.base, NULL);
-	}
+	if (tell)
+		tell_stop(x);
 	peer_detach(x);
 	x->router = NULL;
 }
 
-static void lose(struct router *r, struct exchange *x, int status)
+void exchange_doubt(struct exchange *x, bool doubted)
+{
+	if (exchange_is_idle(x))
+		return;
+	x->doubts = doubted;
+	if (doubted)
+		map_poll_soon(x->router);
+}
+
+void router_lose(struct exchange *x, int status)
 {
 	peer_detach(x);
 	x->status = status;
-	list_append(&r->parted, &x->told);
-	router_turn_soon(r);
+	x->returning = true;
+	list_append(&x->router->parted, &x->told);
+	router_turn_soon(x->router);
+}
+
+/* Those that would be elsewhere, were they started now, though their channel stands. */
+static void lose_misplaced(struct peer *p)
+{
+	list_each_safe (node, &p->exchanges) {
+		struct exchange *x = list_entry(node, struct exchange, node);
+		bool any = x->any;
+		if (!p->doubted && !x->doubts && !(any && x->follows))
+			continue;
+		const struct peer *to = router_choose(p->router, x);
+		if (to && to != p) {
+			tell_stop(x);
+			router_lose(x, -ETIMEDOUT);
+		}
+		x->any = any;
+	}
+}
+
+void router_rechoose(struct router *r)
+{
+	struct list waiting, *node;
+	list_init(&waiting);
+	r->walking = true;
+	list_each (n, &r->peers)
+		list_splice(&waiting, &list_entry(n, struct peer, node)->waiting);
+	while ((node = list_pop(&waiting))) {
+		struct exchange *x = list_entry(node, struct exchange, node);
+		struct peer *to = router_choose(r, x);
+		x->returning = true;
+		peer_attach(to ? to : x->peer, x);
+	}
+	list_each (n, &r->peers)
+		lose_misplaced(list_entry(n, struct peer, node));
+	r->walking = false;
+}
+
+/* --- redirects --- */
+
+/* The first of the addresses at which somebody may be. */
+static struct peer *target(struct router *r, const Steppe__Wire__Redirect *m)
+{
+	struct peer *first = NULL;
+	for (size_t i = 0; i < m->n_addresses && i < CLUSTER_NODE_ADDRESSES_MAX; i++) {
+		char host[ADDRESS_HOST_MAX], port[ADDRESS_PORT_MAX];
+		const char *address = m->addresses[i];
+		if (strlen(address) > CLUSTER_NODE_ADDRESS_MAX ||
+			address_split(address, host, port) < 0 || !host[0])
+			continue;
+		struct peer *p = peer_get(r, address, false);
+		if (p && p->state != PEER_BACKOFF)
+			return p;
+		if (!first)
+			first = p;
+	}
+	return first;
+}
+
+/* Follows it to `to`; when nobody can be reached there, what any daemon can answer is asked again
+ * here. */
+static void follow(struct router *r, struct exchange *x, struct peer *to)
+{
+	struct peer *here = x->peer;
+	unsigned hops = x->hops + 1;
+	bool any = x->reads && (!to || peer_is_unreachable(to));
+	if (any)
+		to = here;
+	else if (to && to != here && x->reads)
+		; /* it may wait there: two failures are what makes it ask here */
+	else if (!to || to == here || to->state == PEER_BACKOFF)
+		to = NULL;
+	if (!to || hops > ROUTER_HOPS_MAX) {
+		map_suspect(r);
+		router_lose(x, to ? -ELOOP : -EHOSTUNREACH);
+		return;
+	}
+	peer_detach(x);
+	x->any = any;
+	peer_attach(to, x);
+	x->hops = hops;
 }
 
 void router_redirected(struct router *r, struct exchange *x, const struct frame *frame)
 {
-	Steppe__Wire__Redirect *redirect =
+	Steppe__Wire__Redirect *m =
 		steppe__wire__redirect__unpack(NULL, frame->header.meta_len, frame->meta);
-	struct peer *to = NULL;
-	for (size_t i = 0; redirect && i < redirect->n_addresses && !to; i++) {
-		const char *address = redirect->addresses[i];
-		struct peer *p = strchr(address, ':') && strlen(address) < 256
-					 ? peer_get(r, address, false)
-					 : NULL;
-		if (p && p->state != PEER_BACKOFF && p != x->peer)
-			to = p;
+	bool walking = r->walking;
+	r->walking = true; /* the peer the frame came from is not to be freed */
+	struct peer *to = m ? target(r, m) : NULL;
+	r->walking = walking;
+	if (m && to && x->camera)
+		router_remember(r, x->camera, to, m->map_epoch);
+	if (m && m->map_epoch > router_map_epoch(r)) {
+		map_want(r, m->map_epoch);
+		(void)map_ask(x->peer); /* it has that map; not sent: the poll goes on */
 	}
-	if (redirect)
-		steppe__wire__redirect__free_unpacked(redirect, NULL);
-	if (!to || ++x->hops > ROUTER_HOPS_MAX) {
-		lose(r, x, to ? -ELOOP : -EHOSTUNREACH);
-		return;
-	}
-	if (!r->routes)
-		r->routes = calloc(ROUTER_ROUTES, sizeof(*r->routes));
-	if (r->routes && x->camera) {
-		uint64_t key = camera_hash(x->camera);
-		*route_of(r, key) = (struct route){.camera = key, .peer = to};
-	}
-	unsigned hops = x->hops;
-	peer_detach(x);
-	peer_attach(to, x);
-	x->hops = hops;
+	if (m)
+		steppe__wire__redirect__free_unpacked(m, NULL);
+	follow(r, x, to);
 }

@@ -2,6 +2,7 @@
 #include "client/snapshot.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -96,6 +97,7 @@ static int on_answer(struct ask *ask, const struct frame *frame)
 		steppe__wire__snapshot_end__unpack(NULL, frame->header.meta_len, frame->meta);
 	if (!m)
 		return ERR_FORMAT;
+	snprintf(t->s.daemon, sizeof(t->s.daemon), "%s", ask_daemon(ask));
 	int rc = take_end(&t->s, m);
 	steppe__wire__snapshot_end__free_unpacked(m, NULL);
 	return rc;
@@ -115,6 +117,7 @@ int snapshot_take(struct core *core, const struct snapshot_query *q, struct snap
 		.type = FRAME_SNAPSHOT,
 		.meta = &m.base,
 		.camera = q->camera,
+		.any = &m.any,
 		.answer = on_answer,
 	};
 	int rc = ask_wait(core, &t.ask);

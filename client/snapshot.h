@@ -19,6 +19,7 @@ struct snapshot_chunk {
 struct snapshot {
 	uint8_t id[32];
 	size_t id_len;
+	char daemon[CLUSTER_NODE_ADDRESS_MAX + 1]; /* that keeps it: "host:port" */
 	int64_t expires_us;
 	struct snapshot_chunk *chunks;
 	size_t chunk_count, chunk_room;
