@@ -76,7 +76,9 @@ static const struct setting {
 	{"chunk.silence", SPAN, AT(chunk_silence_us), "60s", 1000000, 3600000000,
 		"A chunk is sealed after this long without a fragment."},
 	{"batch.bytes", BYTES, AT(batch_bytes), "1MiB", 64 * KIB, 8 * MIB,
-		"Fragments are written to the store together once they are this many bytes ..."},
+		"Fragments are written to the store together, up to four times this, once they are "
+		"this many "
+		"bytes ..."},
 	{"batch.time", SPAN, AT(batch_us), "1s", 10000, 10000000,
 		"... or the oldest has waited this long."},
 	{"idle_yield", SPAN, AT(idle_yield_us), "10m", 1000000, 86400000000,

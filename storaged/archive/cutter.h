@@ -9,13 +9,17 @@
 #include "proto/fragment.h"
 #include "storaged/archive/chunk.h"
 
+/* Times `batch_bytes` that a batch may have when so much waits: librados' costs and the OSDs' a byte
+ * hardly fall any more from there on. */
+#define BATCH_GATHER 4
+
 struct cutter_limits {
 	int64_t min_us;       /* a chunk ends at a sync after this ... (60 s) */
 	uint64_t min_bytes;   /* ... and this many bytes (4 MiB) */
 	int64_t max_us;       /* at this at any fragment (15 min) */
 	uint64_t max_bytes;   /* it never grows past this (32 MiB) */
 	int64_t silence_ns;   /* without an append (60 s) */
-	uint32_t batch_bytes; /* a batch is written at this ... (1 MiB) */
+	uint32_t batch_bytes; /* a batch is due at this ... (1 MiB) */
 	int64_t batch_ns;     /* ... or this long after its first fragment (1 s) */
 };
 extern const struct cutter_limits cutter_defaults;

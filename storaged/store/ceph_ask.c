@@ -15,7 +15,7 @@
 	(LIBRADOS_ALLOC_HINT_FLAG_SEQUENTIAL_WRITE | LIBRADOS_ALLOC_HINT_FLAG_SEQUENTIAL_READ |    \
 		LIBRADOS_ALLOC_HINT_FLAG_APPEND_ONLY | LIBRADOS_ALLOC_HINT_FLAG_INCOMPRESSIBLE)
 
-#define GATHER_KEPT_MAX (4u << 20) /* a larger gathering buffer is given back after use */
+#define GATHER_KEPT_MAX (8u << 20) /* a larger gathering buffer is given back after use */
 
 /* One question to the cluster: what librados writes its answer to. */
 struct question {

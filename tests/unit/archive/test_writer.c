@@ -121,6 +121,42 @@ static void test_three_writes_a_chunk(void **state)
 	scene_end(&s);
 }
 
+/* What comes while a batch is on its way goes out together, in batches of at most four times the
+ * size at which one is due. */
+static void test_a_busy_store_gets_larger_batches(void **state)
+{
+	(void)state;
+	enum { FRAGMENTS = 96 };
+	struct scene s = {0};
+	rig_start(&s.rig, 1, NULL);
+	s.rig.limits.min_us = s.rig.limits.max_us = 600 * US_PER_SECOND;
+	s.rig.limits.max_bytes = 16u << 20;
+	s.node = rig_node_start(&s.rig);
+	s.recorder = rig_recorder(&s.rig, STREAM, LANE_LIVE, 0x51);
+	s.recorder->window = 64u << 20;
+	s.recorder->footage.picture_bytes = 1000;
+	scene_go(&s);
+	s.recorder->running = false;
+	assert_true(recorder_drain(s.recorder, 10 * NS_PER_SECOND));
+	struct store_counters before = *store_counters(s.node->store, STORE_DATA);
+	store_model_stall(s.rig.model, NULL, true);
+	for (unsigned i = 0; i < FRAGMENTS; i++)
+		recorder_make(s.recorder);
+	rig_run_s(&s.rig, 3);
+	store_model_stall(s.rig.model, NULL, false);
+	assert_true(recorder_drain(s.recorder, 10 * NS_PER_SECOND));
+	const struct store_counters *after = store_counters(s.node->store, STORE_DATA);
+	uint64_t writes = after->writes - before.writes,
+		 bytes = after->bytes_written - before.bytes_written,
+		 most = BATCH_GATHER * (uint64_t)s.rig.limits.batch_bytes;
+	assert_true(bytes > 3 * most);
+	/* the first went out with what there was; each of the others lacks less than a fragment */
+	assert_true((writes - 1) * (most - 2 * bytes / FRAGMENTS) <= bytes);
+	assert_true(writes * (most + 4096) >= bytes);
+	scene_rest(&s);
+	scene_end(&s);
+}
+
 static void test_batches_end_on_the_alignment(void **state)
 {
 	(void)state;
@@ -803,6 +839,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_records_and_rests),
 		cmocka_unit_test(test_three_writes_a_chunk),
+		cmocka_unit_test(test_a_busy_store_gets_larger_batches),
 		cmocka_unit_test(test_batches_end_on_the_alignment),
 		cmocka_unit_test(test_slow_stream_on_an_erasure_coded_pool),
 		cmocka_unit_test(test_shared_bodies),
