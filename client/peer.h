@@ -96,8 +96,8 @@ void peer_heard(struct peer *p);
 
 /* Where an exchange should be now, which its `any` says too. NULL: memory is short. */
 struct peer *router_choose(struct router *r, struct exchange *x);
-/* A daemon that should be able to answer what any can; NULL: none is in sight. */
-struct peer *router_choose_any(struct router *r);
+/* One of the map's daemons that nothing speaks against; NULL: there is no map, or none is in sight. */
+struct peer *router_choose_node(struct router *r);
 /* A redirect said where the camera is, by a map of that epoch. */
 void router_remember(struct router *r, const char *camera, struct peer *p, uint64_t epoch);
 /* The peer is about to be freed. */

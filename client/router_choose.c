@@ -101,19 +101,23 @@ static struct peer *spread(struct router *r, uint64_t key, bool camera)
 	return best;
 }
 
-struct peer *router_choose_any(struct router *r)
+struct peer *router_choose_node(struct router *r)
 {
-	struct peer *best = spread(r, r->salt, false);
-	if ((best && is_fresh(best)) || !r->map)
-		return best;
-	for (size_t i = 0; i < STAND_INS && i < r->map->node_count; i++) {
-		const struct cluster_node *n =
-			&r->map->nodes[loop_random(r->loop) % r->map->node_count];
+	size_t count = r->map ? r->map->node_count : 0;
+	for (size_t i = 0; i < STAND_INS && i < count; i++) {
+		const struct cluster_node *n = &r->map->nodes[loop_random(r->loop) % count];
 		struct peer *p = n->alive ? peer_of_node(r, n) : NULL;
 		if (p && is_fresh(p))
 			return p;
 	}
-	return best;
+	return NULL;
+}
+
+static struct peer *choose_any(struct router *r)
+{
+	struct peer *best = spread(r, r->salt, false);
+	struct peer *node = best && is_fresh(best) ? NULL : router_choose_node(r);
+	return node ? node : best;
 }
 
 /* Who answers for an owner that cannot be reached: those that would be given the camera next, so
@@ -139,7 +143,7 @@ struct peer *router_choose(struct router *r, struct exchange *x)
 	if (at && !peer_is_unreachable(at))
 		return at;
 	if (!x->camera)
-		return router_choose_any(r);
+		return choose_any(r);
 	uint64_t key = camera_hash(x->camera);
 	struct peer *owner = owner_of(r, x->camera, key);
 	if (owner && !(x->reads && peer_is_unreachable(owner)))

@@ -80,21 +80,23 @@ void map_suspect(struct router *r)
 	map_poll_soon(r);
 }
 
-/* One of those that can answer now, else one that can be dialled. */
+/* One of those that are ready and not themselves what the map is asked for; else one to be dialled. */
 static struct peer *whom_to_ask(struct router *r)
 {
-	struct peer *chosen = NULL;
-	unsigned seen = 0;
+	struct peer *ready = NULL, *idle = NULL;
+	unsigned ready_seen = 0, idle_seen = 0;
 	list_each (node, &r->peers) {
 		struct peer *p = list_entry(node, struct peer, node);
-		bool can = p->state == PEER_READY && !p->doubted && !p->no_maps && !p->map_number;
-		if (can && loop_random(r->loop) % ++seen == 0)
-			chosen = p;
+		if (p->no_maps || p->map_number || in_trouble(p))
+			continue;
+		if (p->state == PEER_READY && loop_random(r->loop) % ++ready_seen == 0)
+			ready = p;
+		if (p->state == PEER_IDLE && loop_random(r->loop) % ++idle_seen == 0)
+			idle = p;
 	}
-	if (chosen)
-		return chosen;
-	chosen = router_choose_any(r);
-	return chosen && chosen->state == PEER_IDLE && !chosen->no_maps ? chosen : NULL;
+	if (ready)
+		return ready;
+	return idle ? idle : router_choose_node(r);
 }
 
 static void on_poll(struct loop_timer *timer)
@@ -112,7 +114,7 @@ static void on_poll(struct loop_timer *timer)
 	if (p && p->state == PEER_READY)
 		(void)map_ask(p); /* not sent: the next time */
 	else if (p)
-		peer_want(p); /* asked when it is ready */
+		peer_want(p); /* asked when it is ready, if that is still needed */
 	poll_later(r);
 }
 

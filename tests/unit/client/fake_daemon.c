@@ -11,6 +11,7 @@
 
 #include "base/check.h"
 #include "tests/lib/alloc_fail.h"
+#include "tests/unit/client/fake_cluster.h"
 #include "tests/unit/client/made.h"
 #include "proto/bmff.h"
 #include "proto/refusal.h"
@@ -27,7 +28,7 @@ struct fetching {
 	bool active;
 	uint32_t stream;
 	int64_t from_us, to_us;
-	bool backward, sync_only;
+	bool backward, sync_only, follow;
 	uint64_t credit, sent;
 	size_t order[FAKE_FRAGMENTS], count, at;
 	struct buf *init;
@@ -161,12 +162,17 @@ void fake_start(
 	fake_listen(d);
 }
 
-void fake_restart(struct fake_daemon *d)
+void fake_kill(struct fake_daemon *d)
 {
 	model_net_kill(d->net, d->party.name);
 	d->listener = NULL;
 	while (!list_empty(&d->conns))
 		conn_free(list_entry(d->conns.next, struct conn, node));
+}
+
+void fake_restart(struct fake_daemon *d)
+{
+	fake_kill(d);
 	fake_listen(d);
 }
 
@@ -204,8 +210,18 @@ static void ack(struct conn *c, unsigned lane)
 	(void)channel_send(c->ch, FRAME_ACK, c->stream, &m.base, NULL, 0);
 }
 
+static void show_followers(struct fake_daemon *d);
+static void refuse(struct conn *c, uint32_t stream, int code, uint32_t lane);
+
 static void make_durable(struct conn *c)
 {
+	if (c->d->cluster && c->d->cluster->holder != c->d) {
+		/* fenced: nothing of it can become durable */
+		if (c->stream)
+			refuse(c, c->stream, REFUSAL_NOT_OWNER, 0);
+		drop_lanes(c);
+		return;
+	}
 	for (size_t i = 0; i < c->d->fragment_count; i++)
 		c->d->fragments[i].durable = true;
 	for (unsigned i = 0; i < LANES; i++) {
@@ -215,6 +231,21 @@ static void make_durable(struct conn *c)
 		l->session->durable = l->session->received;
 		l->undurable = 0;
 		ack(c, i);
+	}
+	show_followers(c->d);
+}
+
+void fake_move(struct fake_daemon *d, const char *camera)
+{
+	list_each (node, &d->conns) {
+		struct conn *c = list_entry(node, struct conn, node);
+		if (!c->stream)
+			continue;
+		uint32_t number = c->stream;
+		make_durable(c);
+		loop_timer_stop(&c->durable);
+		drop_lanes(c);
+		fake_map_redirect(d->map, c->ch, number, camera);
 	}
 }
 
@@ -334,8 +365,11 @@ static void on_open(struct conn *c, const struct frame *frame)
 		steppe__wire__open__unpack(NULL, frame->header.meta_len, frame->meta);
 	assert_non_null(open);
 	assert_true(frame->body.len > 0);
-	supersede(d, c);
-	open_lanes(c, frame, open);
+	d->map_epoch = open->map_epoch;
+	if (fake_cluster_judge(d, c->ch, frame->header.stream, open->stream, false)) {
+		supersede(d, c);
+		open_lanes(c, frame, open);
+	}
 	steppe__wire__open__free_unpacked(open, NULL);
 }
 
@@ -345,6 +379,7 @@ static void on_append(struct conn *c, const struct frame *frame)
 	Steppe__Wire__Append *m =
 		steppe__wire__append__unpack(NULL, frame->header.meta_len, frame->meta);
 	struct fragment_header h;
+	d->appends++;
 	assert_non_null(m);
 	assert_int_equal(fragment_header_decode(m->header.data, m->header.len, &h), 0);
 	steppe__wire__append__free_unpacked(m, NULL);
@@ -500,11 +535,36 @@ static void send_fragments(struct conn *c, struct fetching *f)
 			return;
 		}
 	}
-	if (!f->active || f->at < f->count)
+	if (!f->active || f->at < f->count || f->follow)
 		return;
 	Steppe__Wire__FetchEnd end = STEPPE__WIRE__FETCH_END__INIT;
 	(void)channel_send(c->ch, FRAME_FETCH_END, f->stream, &end.base, NULL, 0);
 	f->active = false;
+}
+
+static bool is_planned(const struct fetching *f, size_t fragment)
+{
+	for (size_t i = 0; i < f->count; i++)
+		if (f->order[i] == fragment)
+			return true;
+	return false;
+}
+
+/* What became durable goes on to those that follow, as it came. */
+static void show_followers(struct fake_daemon *d)
+{
+	list_each (node, &d->conns) {
+		struct conn *c = list_entry(node, struct conn, node);
+		for (size_t k = 0; k < 2; k++) {
+			struct fetching *f = &c->fetch[k];
+			for (size_t i = 0; f->active && f->follow && i < d->fragment_count; i++)
+				if (d->fragments[i].durable &&
+					fragment_end(&d->fragments[i].header).us > f->from_us &&
+					!is_planned(f, i))
+					f->order[f->count++] = i;
+			send_fragments(c, f);
+		}
+	}
 }
 
 static void on_fetch(struct conn *c, const struct frame *frame)
@@ -522,6 +582,10 @@ static void on_fetch(struct conn *c, const struct frame *frame)
 	Steppe__Wire__Fetch *m =
 		steppe__wire__fetch__unpack(NULL, frame->header.meta_len, frame->meta);
 	assert_non_null(m);
+	if (!fake_cluster_judge(c->d, c->ch, frame->header.stream, m->stream, m->any)) {
+		steppe__wire__fetch__free_unpacked(m, NULL);
+		return;
+	}
 	struct fetching *f = c->fetch[0].active ? &c->fetch[1] : &c->fetch[0];
 	assert_false(f->active);
 	buf_unref(&f->init);
@@ -529,7 +593,8 @@ static void on_fetch(struct conn *c, const struct frame *frame)
 		.active = true,
 		.stream = frame->header.stream,
 		.from_us = m->from_us,
-		.to_us = m->to_us,
+		.to_us = m->follow && !m->to_us ? INT64_MAX : m->to_us,
+		.follow = m->follow,
 		.backward = m->backward,
 		.sync_only = m->sync_only,
 		.credit = m->credit,
@@ -587,7 +652,7 @@ static void on_other(struct conn *c, const struct frame *frame)
 {
 	for (size_t i = 0; i < 2; i++)
 		if (frame->header.type == FRAME_STOP && frame->header.stream == c->fetch[i].stream)
-			c->fetch[i].active = false;
+			c->fetch[i].active = c->fetch[i].follow = false;
 	on_recording_frame(c, frame);
 }
 
@@ -604,6 +669,10 @@ static void on_frame(struct channel *ch, struct channel_user *user, const struct
 		return;
 	alloc_fail_suspend(true);
 	switch (frame->header.type) {
+	case FRAME_MAP:
+		d->maps++;
+		fake_map_answer(d->map, ch, frame);
+		break;
 	case FRAME_OPEN:
 		on_open(c, frame);
 		break;

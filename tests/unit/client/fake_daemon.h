@@ -32,6 +32,9 @@ struct fake_gap {
 	bool open;
 };
 
+struct fake_cluster;
+struct fake_map;
+
 /* All that outlives a connection. */
 struct fake_daemon {
 	struct sim_world *world;
@@ -46,7 +49,11 @@ struct fake_daemon {
 	struct fake_gap gaps[FAKE_GAPS];
 	size_t gap_count;
 	unsigned connections, opens, closes, fetches;
+	unsigned appends, maps, anys; /* anys: questions that any daemon was to answer */
+	uint64_t map_epoch;           /* of the last OPEN */
 	struct list conns;
+	struct fake_cluster *cluster; /* NULL: it is alone, and an older one */
+	const struct fake_map *map;   /* what it has read of the cluster's; NULL: likewise */
 
 	/* what it does */
 	uint64_t credit;    /* undurable bytes it allows a lane; 0: 1 MiB */
@@ -71,6 +78,11 @@ void fake_start(
 void fake_stop(struct fake_daemon *d);
 /* Its process ends and begins again after `ns`: what is not durable is gone. */
 void fake_restart(struct fake_daemon *d);
+/* It ends, and nobody listens there until fake_listen. */
+void fake_kill(struct fake_daemon *d);
+/* What it records goes to the camera's owner by its map: all is made durable and acknowledged, then
+ * the recorder is redirected. */
+void fake_move(struct fake_daemon *d, const char *camera);
 void fake_unlisten(struct fake_daemon *d);
 void fake_listen(struct fake_daemon *d);
 /* It no longer knows any session. */
