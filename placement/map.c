@@ -97,6 +97,30 @@ static void group_nodes(struct placement *p)
 	}
 }
 
+static int by_rack(const void *a, const void *b, void *nodes)
+{
+	const struct placement_node *n = nodes;
+	return strcmp(n[*(const uint32_t *)a].rack, n[*(const uint32_t *)b].rack);
+}
+
+/* Numbers the racks, so that look-ups compare no names. A node without one is a rack of its own. */
+static int number_racks(struct placement *p)
+{
+	uint32_t *order = calloc(p->in_count + 1, sizeof(*order)), rack = 0;
+	if (!order)
+		return -ENOMEM;
+	memcpy(order, p->nodes, p->in_count * sizeof(*order));
+	qsort_r(order, p->in_count, sizeof(*order), by_rack, p->map.nodes);
+	for (size_t i = 0; i < p->in_count; i++) {
+		const struct placement_node *n = &p->map.nodes[order[i]];
+		const struct placement_node *before = &p->map.nodes[order[i ? i - 1 : 0]];
+		rack += !n->rack[0] || strcmp(n->rack, before->rack) != 0;
+		p->racks[p->place[order[i]]] = rack;
+	}
+	free(order);
+	return 0;
+}
+
 int placement_new(const struct placement_map *map, struct placement **ret_placement)
 {
 	int rc = check_map(map);
@@ -111,15 +135,19 @@ int placement_new(const struct placement_map *map, struct placement **ret_placem
 	p->groups = calloc(map->node_count + 1, sizeof(*p->groups));
 	p->seeds = calloc(map->node_count + 1, sizeof(*p->seeds));
 	p->nodes = calloc(map->node_count + 1, sizeof(*p->nodes));
+	p->racks = calloc(map->node_count + 1, sizeof(*p->racks));
 	p->place = calloc(map->node_count + 1, sizeof(*p->place));
-	if (!p->map.nodes || !p->map.displaced || !p->groups || !p->seeds || !p->nodes ||
-		!p->place) {
-		placement_free(&p);
-		return -ENOMEM;
+	rc = -ENOMEM;
+	if (p->map.nodes && p->map.displaced && p->groups && p->seeds && p->nodes && p->racks &&
+		p->place) {
+		group_nodes(p);
+		rc = number_racks(p);
 	}
-	group_nodes(p);
-	*ret_placement = p;
-	return 0;
+	if (rc)
+		placement_free(&p);
+	else
+		*ret_placement = p;
+	return rc;
 }
 
 void placement_free(struct placement **placement)
@@ -133,6 +161,7 @@ void placement_free(struct placement **placement)
 	free(p->groups);
 	free(p->seeds);
 	free(p->nodes);
+	free(p->racks);
 	free(p->place);
 	free(p);
 }
@@ -222,31 +251,38 @@ size_t placement_rank(
 	return found;
 }
 
-static bool same_rack(const struct placement_node *a, const struct placement_node *b)
+/* The best choice but the owner, in another rack than the owner's or, if not `apart`, in any. */
+static int best_other(const struct placement *p, uint64_t camera, uint32_t owner, bool apart)
 {
-	return a->rack[0] && strcmp(a->rack, b->rack) == 0;
+	uint64_t best_hash = 0;
+	uint32_t best_weight = 0;
+	int best = -1;
+	for (size_t g = 0; g < p->group_count; g++) {
+		const struct placement_group *group = &p->groups[g];
+		uint64_t top = 0;
+		uint32_t at = UINT32_MAX;
+		for (uint32_t i = group->first; i < group->first + group->count; i++) {
+			uint64_t h = score_hash(camera, p->seeds[i]);
+			if (h > top && i != owner && (!apart || p->racks[i] != p->racks[owner])) {
+				top = h;
+				at = i;
+			}
+		}
+		if (at == UINT32_MAX ||
+			(best >= 0 && !score_better(top, group->weight, best_hash, best_weight)))
+			continue;
+		best = (int)p->nodes[at];
+		best_hash = top;
+		best_weight = group->weight;
+	}
+	return best;
 }
 
 int placement_standby(const struct placement *p, uint64_t camera)
 {
-	int owner = placement_owner(p, camera), best = -1;
-	uint64_t best_hash = 0;
-	bool best_apart = false;
-	for (uint32_t i = 0; i < p->in_count; i++) {
-		uint32_t node = p->nodes[i];
-		if ((int)node == owner)
-			continue;
-		const struct placement_node *n = &p->map.nodes[node];
-		bool apart = !same_rack(n, &p->map.nodes[owner]);
-		uint64_t h = score_hash(camera, p->seeds[i]);
-		if (best >= 0 && apart == best_apart &&
-			!score_better(h, n->weight, best_hash, p->map.nodes[best].weight))
-			continue;
-		if (best >= 0 && best_apart && !apart)
-			continue;
-		best = (int)node;
-		best_hash = h;
-		best_apart = apart;
-	}
-	return best;
+	int owner = placement_owner(p, camera);
+	if (owner < 0)
+		return -1;
+	int standby = best_other(p, camera, p->place[owner], true);
+	return standby >= 0 ? standby : best_other(p, camera, p->place[owner], false);
 }

@@ -15,6 +15,7 @@ struct placement {
 	struct placement_group *groups;
 	uint64_t *seeds;
 	uint32_t *nodes; /* index in the map of each seed */
+	uint32_t *racks; /* of each seed: a number that those of one rack share */
 	uint32_t *place; /* of each node of the map among the seeds; UINT32_MAX: not in */
 	size_t group_count, in_count;
 };

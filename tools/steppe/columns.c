@@ -43,18 +43,10 @@ void columns_add(struct columns *c, const char *const *texts)
 	c->rows++;
 }
 
-static void print_cell(const struct columns *c, FILE *to, unsigned column, const char *text,
-	const unsigned width[])
+static void pad(FILE *to, const char *text, unsigned width)
 {
-	unsigned own = width_of(text), pad = width[column] > own ? width[column] - own : 0;
-	bool last = column + 1 == c->count, right = c->right >> column & 1;
-	if (right)
-		fprintf(to, "%*s", (int)pad, "");
-	fputs(text, to);
-	if (!right && !last)
-		fprintf(to, "%*s", (int)pad, "");
-	if (!last)
-		fputs("  ", to);
+	unsigned own = width_of(text);
+	fprintf(to, "%*s", (int)(width > own ? width - own : 0), "");
 }
 
 /* The last cell, cut so that the line keeps to the limit; colours in it are lost then. */
@@ -73,16 +65,23 @@ static void print_last(const struct columns *c, FILE *to, const char *text, unsi
 static void print_row(const struct columns *c, FILE *to, const char *const *texts,
 	const unsigned width[], const char *end)
 {
-	unsigned used = 0;
-	for (unsigned i = 0; i + 1 < c->count; i++) {
-		print_cell(c, to, i, texts[i], width);
+	unsigned used = 0, filled = c->count;
+	while (filled > 0 && !texts[filled - 1][0])
+		filled--; /* no blanks at a line's end */
+	for (unsigned i = 0; i < filled; i++) {
+		bool last = i + 1 == filled, right = c->right >> i & 1;
+		if (right)
+			pad(to, texts[i], width[i]);
+		if (last && !right && i + 1 == c->count)
+			print_last(c, to, texts[i], used);
+		else
+			fputs(texts[i], to);
+		if (!last && !right)
+			pad(to, texts[i], width[i]);
+		if (!last)
+			fputs("  ", to);
 		used += width[i] + 2;
 	}
-	unsigned i = c->count - 1;
-	if (c->right >> i & 1)
-		print_cell(c, to, i, texts[i], width);
-	else
-		print_last(c, to, texts[i], used);
 	fputs(end, to);
 }
 

@@ -5,9 +5,9 @@
 
 extern const struct command command_record, command_follow, command_timeline, command_snapshot,
 	command_export, command_verify, command_fetch, command_camera_add, command_camera_list,
-	command_camera_show, command_camera_remove, command_status, command_fsck, command_pki_init,
-	command_pki_issue, command_pki_renew, command_pki_revoke, command_pki_list,
-	command_bench_ingest, command_bench_fetch, command_version, command_help;
+	command_camera_show, command_camera_remove, command_status, command_fsck, command_plan,
+	command_pki_init, command_pki_issue, command_pki_renew, command_pki_revoke,
+	command_pki_list, command_bench_ingest, command_bench_fetch, command_version, command_help;
 
 const struct command *const commands[] = {
 	&command_record,
@@ -23,6 +23,7 @@ const struct command *const commands[] = {
 	&command_camera_remove,
 	&command_status,
 	&command_fsck,
+	&command_plan,
 	&command_pki_init,
 	&command_pki_issue,
 	&command_pki_renew,

@@ -52,6 +52,18 @@ static int set_count(const char *text, uint32_t *to)
 	return 0;
 }
 
+static int set_decimal(const char *text, double *to)
+{
+	char *end;
+	if (text[0] < '0' || text[0] > '9')
+		return -EINVAL;
+	double v = strtod(text, &end);
+	if (*end || !(v <= 1e15))
+		return -EINVAL;
+	*to = v;
+	return 0;
+}
+
 static int set_choice(const struct option *o, const char *text, int *to)
 {
 	for (int i = 0; o->choices[i]; i++) {
@@ -87,6 +99,10 @@ static const char *form_of(enum option_kind kind)
 		return "a size such as 4096, 256K or 4M";
 	case OPTION_RATE:
 		return "a bit rate such as 500k or 4M";
+	case OPTION_VOLUME:
+		return "a volume such as 500G or 18T";
+	case OPTION_DECIMAL:
+		return "a number such as 1.4";
 	case OPTION_COUNT:
 		return "a number";
 	case OPTION_LIST:
@@ -133,7 +149,11 @@ int option_set(
 		error = option_parse_size(text, to);
 		break;
 	case OPTION_RATE:
+	case OPTION_VOLUME:
 		error = option_parse_rate(text, to);
+		break;
+	case OPTION_DECIMAL:
+		error = set_decimal(text, to);
 		break;
 	case OPTION_COUNT:
 		error = set_count(text, to);

@@ -18,6 +18,8 @@ enum option_kind {
 	OPTION_DURATION, /* int64_t microseconds */
 	OPTION_SIZE,     /* uint64_t bytes: "256K", "4M", "1G" (powers of 1024) */
 	OPTION_RATE,     /* uint64_t bits a second: "500k", "4M" (powers of 1000) */
+	OPTION_VOLUME,   /* uint64_t bytes: "18T" (powers of 1000, as disks are sold) */
+	OPTION_DECIMAL,  /* double, not negative: "1.4" */
 	OPTION_COUNT,    /* uint32_t */
 	OPTION_CHOICE,   /* int: index in `choices` */
 };

@@ -21,6 +21,8 @@ struct args {
 	uint64_t size, rate;
 	uint32_t count;
 	int choice;
+	uint64_t volume;
+	double decimal;
 };
 
 static const char *const words[] = {"one", "two", NULL};
@@ -34,6 +36,8 @@ static const struct option table[] = {
 	{"rate", 0, OPTION_RATE, "BITS", "4M", NULL, offsetof(struct args, rate), ""},
 	{"count", 'n', OPTION_COUNT, "N", "7", NULL, offsetof(struct args, count), ""},
 	{"choice", 0, OPTION_CHOICE, "WORD", "two", words, offsetof(struct args, choice), ""},
+	{"volume", 0, OPTION_VOLUME, "BYTES", "18T", NULL, offsetof(struct args, volume), ""},
+	{"decimal", 0, OPTION_DECIMAL, "N", "1.4", NULL, offsetof(struct args, decimal), ""},
 	{.name = NULL},
 };
 
@@ -57,6 +61,8 @@ static void test_defaults(void **state)
 	assert_int_equal(a.rate, 4000000);
 	assert_int_equal(a.count, 7);
 	assert_int_equal(a.choice, 1);
+	assert_int_equal(a.volume, 18000000000000);
+	assert_float_equal(a.decimal, 1.4, 0);
 }
 
 static int set(struct args *a, const char *name, const char *text)
@@ -98,7 +104,8 @@ static void test_refused_values(void **state)
 	static const char *const bad[][2] = {{"time", "yesterday"}, {"duration", "12"},
 		{"duration", "-1s"}, {"size", "4X"}, {"size", "4MM"}, {"size", ""},
 		{"size", "99999999999T"}, {"rate", "-1"}, {"count", "4294967296"}, {"count", "-1"},
-		{"count", "x"}, {"choice", "three"},
+		{"count", "x"}, {"choice", "three"}, {"volume", "18TB"}, {"decimal", "-1"},
+		{"decimal", "nan"}, {"decimal", "1,4"}, {"decimal", "1e99"},
 		{"list", "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17"}};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		assert_int_not_equal(set(&a, bad[i][0], bad[i][1]), 0);
