@@ -66,6 +66,7 @@ struct retrieve {
 	size_t item_count, next_read, next_send;
 	struct retrieve_read reads[RETRIEVE_READS]; /* in order from read_head */
 	unsigned read_head;
+	uint32_t read_bytes;   /* of the next read, about; 0: of the first */
 	uint8_t pending_cause; /* of the hole that what is lost leaves */
 	bool reviewed;         /* the slice was looked at again after a chunk had gone */
 

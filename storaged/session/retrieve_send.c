@@ -9,7 +9,10 @@
 #include "storaged/metrics.h"
 #include "storaged/session/retrieve.h"
 
-#define READ_BYTES (2u << 20)  /* a read is about this long */
+/* Reads grow with what a viewer takes: whoever wants a glance waits for little, and a long window
+ * comes in pieces that cost an OSD least a byte. */
+#define READ_FIRST (512u << 10)
+#define READ_MOST  (4u << 20)
 #define READ_HOLE  (64u << 10) /* bytes not wanted that are cheaper to read than to skip */
 
 static const struct retrieve_chunk *chunk_of(const struct retrieve *r, size_t item)
@@ -60,13 +63,14 @@ static void on_read(struct store_read *read)
 static void start_read(struct retrieve *r, struct retrieve_read *slot)
 {
 	size_t first = r->next_read, next = first + 1;
+	uint32_t most = r->read_bytes ? r->read_bytes : READ_FIRST;
 	const struct retrieve_chunk *c = chunk_of(r, first);
 	uint64_t begin = fragment_of(r, first)->offset - CHUNK_FRAG_BOX;
 	uint64_t end = fragment_of(r, first)->offset + wanted_len(r, first);
 	for (; next < r->item_count && chunk_of(r, next) == c; next++) {
 		uint64_t at = fragment_of(r, next)->offset;
 		uint64_t next_end = at + wanted_len(r, next);
-		if (at < end || at - end > READ_HOLE || next_end - begin > READ_BYTES)
+		if (at < end || at - end > READ_HOLE || next_end - begin > most)
 			break;
 		end = next_end;
 	}
@@ -80,6 +84,7 @@ static void start_read(struct retrieve *r, struct retrieve_read *slot)
 	slot->read = (struct store_read){
 		.done = on_read, .want_body = true, .offset = begin, .len = end - begin};
 	r->next_read = next;
+	r->read_bytes = most < READ_MOST ? most * 2 : most;
 	r->operations++;
 	store_read(r->service->config.store, &slot->read, c->view->record.pool, name);
 }
