@@ -111,10 +111,10 @@ class Meter:
         return {"cpu_s_per_gb": sum(costs.values()), **costs}
 
 
-def run_json(*arguments, config=None):
-    """What a program printed. `config`: for `steppe`."""
+def run_json(*arguments, config=None, text=""):
+    """What a program printed. `config`: for `steppe`. `text`: what it reads."""
     env = {**os.environ, "STEPPE_CONFIG": str(config)} if config else None
-    done = subprocess.run([str(a) for a in arguments], capture_output=True, text=True, stdin=subprocess.DEVNULL, env=env)
+    done = subprocess.run([str(a) for a in arguments], capture_output=True, text=True, input=text, env=env)
     if done.returncode:
         raise SystemExit(f"{' '.join(map(str, arguments))} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
     return json.loads(done.stdout)
