@@ -6,6 +6,7 @@ import sys
 from benchlib import Meter, interleave, ratio, run_json, show
 from radosgw import Radosgw, installed
 
+STORES = ("ceph",)
 CAMERAS = 16
 FRAGMENT = 500_000  # a second of 4 Mb/s
 

@@ -2,6 +2,8 @@
 """Ingest on Ceph: 64 streams over TLS, durable, in batches of 1 MiB, against `rados bench -b 4M -t 16 write` on the same pool."""
 from benchlib import Meter, ingest, interleave, ratio, show
 
+STORES = ("ceph",)
+
 
 def rados_write(bench, _turn):
     meter = Meter(ceph=bench.ceph)

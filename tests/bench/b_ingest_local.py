@@ -5,6 +5,7 @@ import time
 
 from benchlib import ingest, interleave, ratio, show
 
+STORES = ("local",)
 BLOCK = 1 << 20
 
 

@@ -9,6 +9,7 @@ import sys
 
 from benchlib import interleave, run_json, show
 
+STORES = ("local", "ceph")
 FRAGMENT = 125_000  # a second of 1 Mb/s
 
 

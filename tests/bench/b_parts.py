@@ -3,6 +3,8 @@
 With --ceph on that cluster, else on local files."""
 from benchlib import STREAMS, ingest, interleave, ratio, run_json, show
 
+STORES = ("local", "ceph")
+
 
 def bare(bench, store):
     where = ["rados", bench.ceph.conf, "steppe", "steppe.data"] if store == "ceph" else ["file", bench.work]

@@ -111,13 +111,17 @@ class Meter:
         return {"cpu_s_per_gb": sum(costs.values()), **costs}
 
 
-def run_json(*arguments, config=None, text=""):
+def run_text(*arguments, config=None, text=""):
     """What a program printed. `config`: for `steppe`. `text`: what it reads."""
     env = {**os.environ, "STEPPE_CONFIG": str(config)} if config else None
     done = subprocess.run([str(a) for a in arguments], capture_output=True, text=True, input=text, env=env)
     if done.returncode:
         raise SystemExit(f"{' '.join(map(str, arguments))} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
-    return json.loads(done.stdout)
+    return done.stdout
+
+
+def run_json(*arguments, **options):
+    return json.loads(run_text(*arguments, **options))
 
 
 def interleave(rounds, contenders):
@@ -141,6 +145,13 @@ def ratio(results, figure, name, other):
     """Median of the rounds' own ratios, and their range: rounds see the machine alike, the whole run does not."""
     ratios = sorted(a[figure] / b[figure] for a, b in zip(results[name], results[other]))
     return statistics.median(ratios), ratios[0], ratios[-1]
+
+
+def spread(values):
+    """A distribution in words."""
+    values = sorted(values)
+    at = lambda percent: values[round(percent / 100 * (len(values) - 1))]  # noqa: E731
+    return f"p50 {at(50):.3g}, p95 {at(95):.3g}, p99 {at(99):.3g}, max {values[-1]:.3g}"
 
 
 def machine():
