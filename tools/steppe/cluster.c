@@ -32,8 +32,16 @@ enum exit_code cluster_open(struct cluster *c, const struct command_call *call)
 		complain(call, why, NULL);
 		return ENDED_USAGE;
 	}
+	for (unsigned i = 0; i < call->cluster.count; i++) {
+		if (config_address_is_valid(call->cluster.items[i]))
+			continue;
+		complainf(call, NULL, "--cluster: \"%.80s\" is not HOST:PORT",
+			call->cluster.items[i]);
+		config_fini(&c->config);
+		return ENDED_USAGE;
+	}
 	struct steppe_options options = STEPPE_INIT(steppe_options);
-	options.addresses = c->config.cluster.items;
+	options.addresses = call->cluster.count ? call->cluster.items : c->config.cluster.items;
 	options.ca = c->config.ca;
 	options.cert = c->config.cert;
 	options.key = c->config.key;

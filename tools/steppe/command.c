@@ -15,6 +15,9 @@ static const struct option common[] = {
 	{"config", 'c', OPTION_FILE, "FILE", NULL, NULL, offsetof(struct command_call, config),
 		"the cluster's addresses and certificates, instead of $STEPPE_CONFIG or "
 		"~/.config/steppe/config.yaml"},
+	{"cluster", 0, OPTION_LIST, "HOST:PORT", NULL, NULL, offsetof(struct command_call, cluster),
+		"daemons to begin with, instead of the configuration's; any of the cluster's will "
+		"do, several are for when one is down"},
 	{"json", 0, OPTION_FLAG, NULL, NULL, NULL, offsetof(struct command_call, json),
 		"print data for programs, as JSON"},
 	{"utc", 0, OPTION_FLAG, NULL, NULL, NULL, offsetof(struct command_call, utc),

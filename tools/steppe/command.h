@@ -8,7 +8,7 @@
 
 /* What a command makes use of; the options for it come by themselves. */
 enum command_uses {
-	USES_CLUSTER = 1, /* --config */
+	USES_CLUSTER = 1, /* --config, --cluster */
 	USES_JSON = 2,    /* --json */
 	USES_TIMES = 4,   /* --utc */
 };
@@ -22,6 +22,7 @@ struct command_call {
 	/* the options all have */
 	bool help, json, utc, quiet, verbose;
 	const char *config;
+	struct option_list cluster;
 };
 
 struct command {

@@ -59,13 +59,18 @@ static void read_tls(struct config *c, yaml_node_t *map, const char *path)
 		yamlfile_fail(&c->file, map, "memory is short");
 }
 
+bool config_address_is_valid(const char *address)
+{
+	const char *colon = strrchr(address, ':');
+	char *end = NULL;
+	unsigned long port = colon ? strtoul(colon + 1, &end, 10) : 0;
+	return port > 0 && port <= 65535 && !*end && colon > address;
+}
+
 static void check_addresses(struct config *c, yaml_node_t *root)
 {
 	for (size_t i = 0; i < c->cluster.count; i++) {
-		const char *colon = strrchr(c->cluster.items[i], ':');
-		char *end = NULL;
-		unsigned long port = colon ? strtoul(colon + 1, &end, 10) : 0;
-		if (port == 0 || port > 65535 || (end && *end))
+		if (!config_address_is_valid(c->cluster.items[i]))
 			yamlfile_fail(&c->file, root, "cluster: \"%.80s\" is not HOST:PORT",
 				c->cluster.items[i]);
 	}

@@ -34,6 +34,8 @@ int config_load(struct config *c, const char *path, char *why, size_t why_size);
 /* The same of bytes in memory (relative paths are left alone). */
 int config_parse(struct config *c, const void *data, size_t len, char *why, size_t why_size);
 void config_fini(struct config *c);
+/* Whether the text is HOST:PORT. */
+bool config_address_is_valid(const char *address);
 /* User and password for a source, by the longest matching beginning. False when there is none. */
 bool config_find_password(const struct config *c, const char *source, const char **ret_user,
 	const char **ret_password);

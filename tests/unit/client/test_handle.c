@@ -22,10 +22,9 @@
 static struct tiny_daemon *daemon_;
 static struct steppe *steppe;
 
-static int open_as(const char *cert, const char *key, bool own_loop, struct steppe **ret, char *why,
-	size_t size)
+static int open_at(const char *const *addresses, const char *cert, const char *key, bool own_loop,
+	struct steppe **ret, char *why, size_t size)
 {
-	const char *addresses[] = {tiny_address(daemon_), NULL};
 	struct steppe_options o = STEPPE_INIT(steppe_options);
 	o.addresses = addresses;
 	o.ca = tiny_file(daemon_, "ca.crt");
@@ -34,6 +33,13 @@ static int open_as(const char *cert, const char *key, bool own_loop, struct step
 	o.name = "test";
 	o.own_loop = own_loop;
 	return steppe_open(&o, ret, why, size);
+}
+
+static int open_as(const char *cert, const char *key, bool own_loop, struct steppe **ret, char *why,
+	size_t size)
+{
+	const char *addresses[] = {tiny_address(daemon_), NULL};
+	return open_at(addresses, cert, key, own_loop, ret, why, size);
 }
 
 static int set_up(void **state)
@@ -413,6 +419,43 @@ static void test_clip_outlives_its_snapshot(void **state)
 	free(whole);
 }
 
+/* The daemon that keeps the snapshot dies: another one makes another of the same footage, or has it
+ * no more. */
+static void test_clip_outlives_its_daemon(void **state)
+{
+	(void)state;
+	struct steppe_clip *clip = open_clip();
+	uint64_t length = steppe_clip_length(clip, 0);
+	uint8_t *whole = read_clip(clip, 1 << 20), some[100];
+	steppe_clip_close(&clip);
+	for (int other_footage = 0; other_footage < 2; other_footage++) {
+		struct tiny_daemon *a = tiny_start_second(daemon_), *b = tiny_start_second(daemon_);
+		const char *addresses[] = {tiny_address(a), tiny_address(b), NULL};
+		struct steppe *s = steppe;
+		assert_int_equal(
+			open_at(addresses, "good.crt", "good.key", false, &steppe, NULL, 0), 0);
+		clip = open_clip();
+		bool at_a = atomic_load(&tiny_script(a)->snapshots) > 0;
+		struct tiny_script *rest = tiny_script(at_a ? b : a);
+		atomic_store(&rest->other_footage, other_footage);
+		tiny_stop(at_a ? &a : &b);
+		if (other_footage) {
+			assert_int_equal(
+				steppe_clip_read(clip, 0, length - 100, some, 100), STEPPE_E_GONE);
+		} else {
+			uint8_t *again = read_clip(clip, 100000);
+			assert_memory_equal(whole, again, length);
+			assert_int_equal(atomic_load(&rest->snapshots), 1);
+			free(again);
+		}
+		steppe_clip_close(&clip);
+		steppe_close(&steppe);
+		steppe = s;
+		tiny_stop(at_a ? &b : &a);
+	}
+	free(whole);
+}
+
 static void test_clip_of_damaged_bytes(void **state)
 {
 	(void)state;
@@ -468,6 +511,7 @@ int main(void)
 		TEST(test_own_loop),
 		TEST(test_clip),
 		TEST(test_clip_outlives_its_snapshot),
+		TEST(test_clip_outlives_its_daemon),
 		TEST(test_clip_of_damaged_bytes),
 		TEST(test_clip_options),
 		TEST(test_words),

@@ -32,7 +32,6 @@ struct tiny_daemon {
 	struct list conns;
 	struct tiny_script script;
 	struct chunk chunks[2];
-	unsigned snapshots;
 };
 
 struct conn {
@@ -162,7 +161,7 @@ static void on_snapshot(struct conn *c, const struct frame *frame)
 	slice_drop(&body[0]);
 	slice_drop(&body[1]);
 	Steppe__Wire__SnapshotEnd end = STEPPE__WIRE__SNAPSHOT_END__INIT;
-	uint8_t id[16] = {(uint8_t)++d->snapshots};
+	uint8_t id[16] = {(uint8_t)(atomic_fetch_add(&d->script.snapshots, 1) + 1)};
 	end.id = (ProtobufCBinaryData){.len = sizeof(id), .data = id};
 	end.chunks = 1;
 	end.expires_us = MADE_START_US;
@@ -175,7 +174,9 @@ static void on_read(struct conn *c, const struct frame *frame)
 	Steppe__Wire__Read *read =
 		steppe__wire__read__unpack(NULL, frame->header.meta_len, frame->meta);
 	const struct buf *bytes = d->chunks[0].bytes;
-	if (atomic_fetch_sub(&d->script.lost_snapshots, 1) > 0) {
+	bool unknown = read->snapshot.len == 0 ||
+		       read->snapshot.data[0] > atomic_load(&d->script.snapshots);
+	if (atomic_fetch_sub(&d->script.lost_snapshots, 1) > 0 || unknown) {
 		(void)channel_refuse(c->ch, frame->header.stream, REFUSAL_SNAPSHOT, NULL, 0);
 	} else {
 		atomic_store(&d->script.lost_snapshots, 0);
@@ -249,6 +250,9 @@ static void on_simple(struct conn *c, const struct frame *frame)
 		send_plain(c, FRAME_FSCK_FINDING, stream, &finding.base);
 		end.findings = 1;
 		send_plain(c, FRAME_FSCK_END, stream, &end.base);
+		break;
+	case FRAME_MAP:
+		(void)channel_refuse(c->ch, stream, REFUSAL_PROTOCOL, NULL, 0);
 		break;
 	default:
 		break;
@@ -357,8 +361,6 @@ static void *run(void *arg)
 static void make_certificates(struct tiny_daemon *d)
 {
 	char why[200], foreign[100];
-	strcpy(d->folder, "/tmp/steppe-tiny-XXXXXX");
-	assert_non_null(mkdtemp(d->folder));
 	const struct pki_issue node = {.name = "node1", .roles = ROLE_NODE};
 	const struct pki_issue good = {
 		.name = "good", .roles = ROLE_RECORDER | ROLE_INVESTIGATOR | ROLE_ADMIN};
@@ -370,18 +372,23 @@ static void make_certificates(struct tiny_daemon *d)
 	assert_int_equal(pki_issue(foreign, &good, why, sizeof(why)), 0);
 }
 
-struct tiny_daemon *tiny_start(void)
+static struct tiny_daemon *start(const char *folder)
 {
 	struct tiny_daemon *d = calloc(1, sizeof(*d));
 	char why[200], ca[100], cert[100], key[100];
-	make_certificates(d);
+	strcpy(d->folder, "/tmp/steppe-tiny-XXXXXX");
+	assert_non_null(mkdtemp(d->folder));
+	if (!folder) {
+		make_certificates(d);
+		folder = d->folder;
+	}
 	make_chunk(&d->chunks[0], 0);
 	make_chunk(&d->chunks[1], 2);
 	list_init(&d->conns);
 	assert_int_equal(loop_uv_init(&d->loop), 0);
-	snprintf(ca, sizeof(ca), "%s/ca.crt", d->folder);
-	snprintf(cert, sizeof(cert), "%s/node1.crt", d->folder);
-	snprintf(key, sizeof(key), "%s/node1.key", d->folder);
+	snprintf(ca, sizeof(ca), "%s/ca.crt", folder);
+	snprintf(cert, sizeof(cert), "%s/node1.crt", folder);
+	snprintf(key, sizeof(key), "%s/node1.key", folder);
 	const struct tls_files files = {.ca = ca, .cert = cert, .key = key};
 	assert_int_equal(tls_identity_load(&files, &d->identity, why, sizeof(why)), 0);
 	const struct link_listener_config config = {
@@ -395,6 +402,16 @@ struct tiny_daemon *tiny_start(void)
 		link_listen(&d->loop, "127.0.0.1:0", &config, &d->listener, why, sizeof(why)), 0);
 	assert_int_equal(pthread_create(&d->thread, NULL, run, d), 0);
 	return d;
+}
+
+struct tiny_daemon *tiny_start(void)
+{
+	return start(NULL);
+}
+
+struct tiny_daemon *tiny_start_second(const struct tiny_daemon *first)
+{
+	return start(first->folder);
 }
 
 static void on_listener_closed(struct loop_task *task)

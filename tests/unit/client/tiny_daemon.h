@@ -15,6 +15,8 @@ struct tiny_daemon;
 /* Certificates (a node's, a recorder's "good", a foreign one "foreign") in a new folder; a daemon
  * that listens on a free port. */
 struct tiny_daemon *tiny_start(void);
+/* Another one with the same footage and certificates, which lie with the first. */
+struct tiny_daemon *tiny_start_second(const struct tiny_daemon *first);
 void tiny_stop(struct tiny_daemon **d);
 const char *tiny_address(const struct tiny_daemon *d);
 /* FOLDER/NAME, static storage. */
@@ -28,6 +30,7 @@ struct tiny_script {
 	atomic_bool other_footage; /* snapshots are of other fragments from now on */
 	atomic_bool damage;        /* READs answer with a byte changed */
 	atomic_int appended;       /* fragments it took */
+	atomic_uint snapshots;     /* it gave; of others it knows nothing */
 };
 struct tiny_script *tiny_script(struct tiny_daemon *d);
 /* The fragments of its chunk, a second each, from MADE_START_US. */
