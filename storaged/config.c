@@ -9,6 +9,8 @@
 #include "base/check.h"
 #include "base/errors.h"
 #include "base/timetext.h"
+#include "placement/map.h"
+#include "proto/names.h"
 
 enum kind { TEXT, FLAG, COUNT, BYTES, SPAN };
 
@@ -48,6 +50,23 @@ static const struct setting {
 		"PEM file of its key; default NODE.key in tls.dir."},
 	{"tls.crl", TEXT, AT(tls_crl), "", 0, 0,
 		"PEM file of revocations, read again at SIGHUP; default crl.pem in tls.dir."},
+	{"cluster.advertise", TEXT, AT(advertise), "", 0, 0,
+		"Where clients and other daemons reach this one: up to four HOST:PORT, separated "
+		"by "
+		"commas; default: listen, with this machine's name for an address that means all."},
+	{"cluster.rack", TEXT, AT(rack), "", 0, 0,
+		"What fails together with this daemon, a rack or a room; empty: nothing does."},
+	{"cluster.weight", COUNT, AT(weight), "1000", 1, PLACEMENT_WEIGHT_MAX,
+		"Share of the cameras, against other daemons', when it joins for the first time; "
+		"`steppe cluster weight` changes it."},
+	{"cluster.moves_per_second", COUNT, AT(moves_per_second), "50", 1, 10000,
+		"Streams moved to other daemons a second, when the map says so."},
+	{"cluster.beat", SPAN, AT(beat_us), "1s", 100000, 10000000,
+		"A heartbeat each so often; the same on all daemons."},
+	{"cluster.dead", SPAN, AT(dead_us), "3s", 300000, 60000000,
+		"A daemon without a heartbeat and without an answer for so long is dead; the same "
+		"on "
+		"all daemons."},
 	{"record.any_camera", FLAG, AT(any_camera), "false", 0, 0,
 		"Record cameras that nobody registered."},
 	{"limits.connections", COUNT, AT(connections), "10000", 1, 1000000,
@@ -263,13 +282,6 @@ static int default_file(char **file, const struct config *c, const char *stem, c
 	return 0;
 }
 
-static bool node_is_valid(const char *node)
-{
-	size_t len =
-		strspn(node, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
-	return len > 0 && len <= 64 && !node[len] && node[0] != '.' && node[0] != '-';
-}
-
 int config_finish(struct config *c, char *why, size_t why_size)
 {
 	enum log_level level;
@@ -277,8 +289,13 @@ int config_finish(struct config *c, char *why, size_t why_size)
 	if (!c->store[0])
 		words = "store is not set: give --store URL or a setting, for example "
 			"file:///srv/video";
-	else if (!node_is_valid(c->node))
-		words = "node must have 1 to 64 of A-Z a-z 0-9 . _ - and begin with none of . -";
+	else if (!camera_id_is_valid(c->node))
+		words = "node must have 1 to 64 of A-Z a-z 0-9 . _ -, begin with a letter or a "
+			"digit, and hold no ..";
+	else if (strlen(c->rack) > PLACEMENT_RACK_MAX)
+		words = "cluster.rack has at most 32 characters";
+	else if (c->dead_us < 3 * c->beat_us)
+		words = "cluster.dead must be at least three times cluster.beat";
 	else if (log_level_parse(c->log_level_word, &level))
 		words = "log_level must be error, warn, info or debug";
 	else if (!c->tls_dir[0] && !(c->tls_ca[0] && c->tls_cert[0] && c->tls_key[0]))

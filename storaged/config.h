@@ -16,6 +16,9 @@ struct config {
 	char *node, *store, *listen, *http;
 	char *tls_dir, *tls_ca, *tls_cert, *tls_key, *tls_crl;
 	char *log_level_word;
+	char *advertise, *rack;
+	uint64_t weight, moves_per_second;
+	int64_t beat_us, dead_us;
 	uint64_t loops;
 	bool any_camera;
 	uint64_t connections, handshakes, streams, fetches, ingest_memory, lane_window,

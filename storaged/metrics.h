@@ -31,6 +31,10 @@
 	X(TIMELINES, "steppe_timelines_total", COUNTER, "Timelines and calendars answered.")       \
 	X(SNAPSHOTS, "steppe_snapshots", GAUGE, "Clip snapshots kept, now.")                       \
 	X(STREAMS_OWNED, "steppe_streams_owned", GAUGE, "Streams this daemon owns, now.")          \
+	X(REDIRECTS, "steppe_redirects_total", COUNTER,                                            \
+		"Requests sent on to the daemon that owns the stream.")                            \
+	X(MAP_EPOCH, "steppe_map_epoch", GAUGE, "Epoch of the cluster's map in force.")            \
+	X(NODES_ALIVE, "steppe_nodes_alive", GAUGE, "Nodes alive, by the map in force.")           \
 	X(STORE_USED, "steppe_store_used_bytes", GAUGE, "Bytes used in the data pool.")            \
 	X(STORE_TOTAL, "steppe_store_total_bytes", GAUGE, "Bytes the data pool has.")              \
 	X(STORE_HEALTHY, "steppe_store_healthy", GAUGE, "1 while the store answers, else 0.")

@@ -26,6 +26,33 @@ static void on_stop_task(struct loop_task *task)
 	server_loop_stop(container_of(task, struct server_loop, stop));
 }
 
+void server_stop_loops(struct server *s)
+{
+	for (unsigned i = 0; i < s->loop_count; i++) {
+		s->loops[i].stop.run = on_stop_task;
+		loop_post(&s->loops[i].uv.loop, &s->loops[i].stop);
+	}
+}
+
+static void begin_stop(struct server *s)
+{
+	if (s->stopping)
+		return;
+	s->stopping = true;
+	(void)sd_notify(0, "STOPPING=1"); /* nobody may be listening */
+	loop_timer_stop(&s->space_timer);
+	server_cluster_stop(s);
+}
+
+void server_fail(struct server *s, int status, const char *words)
+{
+	if (s->stopping)
+		return;
+	s->status = status;
+	snprintf(s->why, s->why_size, "%s", words);
+	begin_stop(s);
+}
+
 static void on_stop_signal(uv_signal_t *handle, int number)
 {
 	struct server *s = handle->data;
@@ -34,14 +61,8 @@ static void on_stop_signal(uv_signal_t *handle, int number)
 			number);
 		_exit(1);
 	}
-	s->stopping = true;
 	log_info("stopping signal=%d", number);
-	(void)sd_notify(0, "STOPPING=1"); /* nobody may be listening */
-	loop_timer_stop(&s->space_timer);
-	for (unsigned i = 0; i < s->loop_count; i++) {
-		s->loops[i].stop.run = on_stop_task;
-		loop_post(&s->loops[i].uv.loop, &s->loops[i].stop);
-	}
+	begin_stop(s);
 }
 
 static void on_renew(struct loop_task *task)
@@ -241,20 +262,28 @@ static int start(struct server *s, char *why, size_t why_size)
 	return rc;
 }
 
-static void run(struct server *s)
+void server_joined(struct server *s)
 {
-	watch_signals(s);
-	s->space_timer.fire = on_space_timer;
-	on_space_timer(&s->space_timer);
 	log_info("started node=%s version=%s store=%s listen=%s http=%s loops=%u", s->config->node,
 		STEPPE_VERSION, s->config->store, link_listener_address(s->loops[0].listener),
 		s->config->http, s->loop_count);
 	(void)sd_notify(0, "READY=1");
+}
+
+static int run(struct server *s)
+{
+	watch_signals(s);
+	s->space_timer.fire = on_space_timer;
+	on_space_timer(&s->space_timer);
+	int rc = server_cluster_start(s, s->why, s->why_size);
+	if (rc)
+		server_fail(s, rc, err_text(rc));
 	loop_uv_run(&s->loops[0].uv);
 	unwatch_signals(s);
 	for (unsigned i = 1; i < s->loop_count; i++)
 		pthread_join(s->loops[i].thread, NULL);
 	log_info("stopped node=%s", s->config->node);
+	return s->status;
 }
 
 int server_run(struct config *config, const char *config_path, char *why, size_t why_size)
@@ -267,6 +296,8 @@ int server_run(struct config *config, const char *config_path, char *why, size_t
 	}
 	s->config = config;
 	s->config_path = config_path;
+	s->why = why;
+	s->why_size = why_size;
 	pthread_mutex_init(&s->identity_lock, NULL);
 	admit_init(&s->admit, &(struct admit_limits){
 				      .streams = (uint32_t)config->streams,
@@ -280,10 +311,11 @@ int server_run(struct config *config, const char *config_path, char *why, size_t
 	if (!rc && config->http[0])
 		rc = http_start(config->http, &http, why, why_size);
 	if (!rc)
-		run(s);
+		rc = run(s);
 	http_stop(&http);
 	for (unsigned i = s->loop_count; i-- > 0;)
 		server_loop_fini(&s->loops[i]);
+	server_cluster_fini(s);
 	if (s->backend)
 		store_backend_close(&s->backend);
 	tls_identity_unref(&s->identity);

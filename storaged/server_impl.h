@@ -10,6 +10,7 @@
 #include "proto/link.h"
 #include "storaged/archive/cluster.h"
 #include "storaged/config.h"
+#include "storaged/ownership/members.h"
 #include "storaged/session/service.h"
 
 #define LOOPS_MAX 64
@@ -25,6 +26,10 @@ struct server_loop {
 	struct loop_uv uv;
 	struct store *store;
 	struct keeper *keeper;
+	struct moves *moves;
+	_Atomic(const struct cluster_map *) next_map; /* on its way to this loop; a reference */
+	struct loop_task map_task;
+	struct loop_task leave, left; /* streams move away */
 	struct reader *reader;
 	struct catalog *catalog;
 	struct link_listener *listener;
@@ -34,6 +39,25 @@ struct server_loop {
 	struct loop_task renew;                         /* take the server's identity */
 	struct store_counters counted[STORE_POOLS_MAX]; /* already in the metrics, like this: */
 	uint64_t counted_streams;
+};
+
+/* The daemon as one of a cluster (server_cluster.c). Loop 0. */
+struct server_cluster {
+	struct members *members;
+	struct members_join join;
+	char *text; /* the addresses, cut apart */
+	const char *addresses[CLUSTER_NODE_ADDRESSES_MAX + 1];
+	bool joined, alone;
+	atomic_uint_fast64_t heard; /* the highest epoch that somebody has seen */
+	atomic_bool heard_queued;
+	struct loop_task heard_task;
+	uint64_t counted_bytes;
+	struct mono counted_at;
+	/* stopping */
+	struct loop_task away, stopped;
+	atomic_uint leaving; /* loops that still move streams */
+	struct loop_timer limit;
+	bool is_away;
 };
 
 struct server {
@@ -47,6 +71,10 @@ struct server {
 	uint64_t boot_nonce;
 	int64_t started_us;
 	struct cluster_open cluster;
+	struct server_cluster members;
+	int status; /* why it stops, if not because it was told to */
+	char *why;
+	size_t why_size;
 	struct server_loop loops[LOOPS_MAX];
 	struct service *services[LOOPS_MAX]; /* each slot is its loop's own */
 	struct loop *loop_of[LOOPS_MAX];
@@ -70,6 +98,21 @@ int server_loop_start(struct server_loop *l, char *why, size_t why_size);
 void server_loop_stop(struct server_loop *l);
 /* Frees what is left. The loop must have ended. */
 void server_loop_fini(struct server_loop *l);
+
+/* Enters the cluster, while loop 0 runs; server_joined follows, or server_fail. */
+int server_cluster_start(struct server *server, char *why, size_t why_size);
+/* Leaves: every stream moves away, as far as stop_timeout allows; then server_stop_loops. */
+void server_cluster_stop(struct server *server);
+void server_cluster_fini(struct server *server);
+/* What sessions ask of the cluster. */
+void server_cluster_heard(void *owner, uint64_t epoch);
+void server_cluster_ask(void *owner, struct admin_cluster *req);
+
+/* --- server.c; loop 0 --- */
+void server_joined(struct server *server);
+/* Begins to stop because of `status`. */
+void server_fail(struct server *server, int status, const char *words);
+void server_stop_loops(struct server *server);
 
 /* Answers STATUS: collects from every loop. */
 void server_status(void *owner, struct admin_status *req);

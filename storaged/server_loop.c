@@ -110,6 +110,13 @@ static int make_rooms(struct server_loop *l)
 	};
 	memcpy(keeper.cluster, server->cluster.id, sizeof(keeper.cluster));
 	int rc = keeper_new(&keeper, &l->keeper);
+	uint64_t rate = c->moves_per_second / server->loop_count;
+	struct moves_config moves = {.loop = &l->uv.loop,
+		.keeper = l->keeper,
+		.node = c->node,
+		.per_second = rate ? (uint32_t)rate : 1};
+	if (!rc)
+		rc = moves_new(&moves, &l->moves);
 	struct reader_config reader = {
 		.loop = &l->uv.loop, .store = l->store, .cache_bytes = c->cache_memory};
 	if (!rc)
@@ -120,6 +127,8 @@ static int make_rooms(struct server_loop *l)
 		.loop = &l->uv.loop,
 		.store = l->store,
 		.keeper = l->keeper,
+		.moves = l->moves,
+		.cluster = {.heard = server_cluster_heard, .ask = server_cluster_ask},
 		.reader = l->reader,
 		.catalog = l->catalog,
 		.admit = &server->admit,
@@ -191,6 +200,7 @@ static void on_reader_closed(struct loop_task *task)
 static void on_keeper_stopped(struct loop_task *task)
 {
 	struct server_loop *l = container_of(task, struct server_loop, stopped);
+	moves_free(&l->moves);
 	task->run = on_reader_closed;
 	reader_free(&l->reader, task);
 }
@@ -255,6 +265,7 @@ void server_loop_fini(struct server_loop *l)
 		keeper_free(&l->keeper, 0, &l->stopped);
 		run_until_closed(l);
 	}
+	moves_free(&l->moves);
 	if (l->reader) {
 		reader_free(&l->reader, &l->stopped);
 		run_until_closed(l);

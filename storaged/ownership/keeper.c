@@ -65,6 +65,7 @@ void keep_free(struct keep *keep)
 {
 	struct keeper *k = keep->keeper;
 	CHECK(list_empty(&keep->askers) && !keep->held);
+	keep_end_moves(keep);
 	list_remove(&keep->node);
 	loop_timer_stop(&keep->idle);
 	writer_free(&keep->writer);
@@ -94,6 +95,7 @@ static void grant(struct keep *keep, struct keeper_take *req)
 {
 	loop_timer_stop(&keep->idle);
 	keep->held++;
+	list_append(&keep->holders, &req->node);
 	req->keep = keep;
 	req->writer = keep->writer;
 	answer(keep->keeper, req, 0);
@@ -135,6 +137,7 @@ static void on_taken(struct take *take)
 			log_warn("stream not taken stream=%s refusal=%s", keep->stream,
 				refusal_word(-status));
 		keep_refuse_askers(keep, status);
+		keep_end_moves(keep);
 		if (keep->keeper->stopping)
 			keep_refuse_lend(keep, -REFUSAL_STOPPING);
 		if (keep->lend)
@@ -154,6 +157,8 @@ static void on_taken(struct take *take)
 		writer_finish(keep->writer, true, REFUSAL_STOPPING);
 	} else if (keep->lend) {
 		keep_yield_to_lend(keep);
+	} else if (keep_is_moving(keep)) {
+		keep_yield_to_move(keep);
 	} else if (!keep->held) {
 		arm_idle(keep);
 	}
@@ -195,6 +200,10 @@ static void on_ended(struct writer_life *life, int status)
 		keep_refuse_lend(keep, -REFUSAL_STOPPING);
 	else if (status)
 		keep_refuse_lend(keep, status == ERR_FENCED ? -REFUSAL_NOT_OWNER : -REFUSAL_STORE);
+	if (keep_is_moving(keep)) /* they are told where to go */
+		keep_refuse_askers(keep, -REFUSAL_TAKING_OVER);
+	keep_tell_over(keep, status);
+	loop_timer_stop(&keep->idle); /* armed by the last of them */
 	if (keep->held) {
 		/* its askers learn of it from their sessions and watches; whoever asks now gets a
 		 * new tenure */
@@ -202,6 +211,7 @@ static void on_ended(struct writer_life *life, int status)
 		keep_refuse_askers(keep, -REFUSAL_TAKING_OVER);
 		list_remove(&keep->node);
 		list_append(&k->over, &keep->node);
+		keep_end_moves(keep);
 		if (keep->lend)
 			keep_lend_anew(keep);
 		return;
@@ -216,6 +226,7 @@ static void on_ended(struct writer_life *life, int status)
 		keep_free(keep);
 		return;
 	}
+	keep_end_moves(keep);
 	keep_move(keep, KEEP_TAKING);
 	keep_start_take(keep);
 }
@@ -239,6 +250,8 @@ struct keep *keep_new(struct keeper *k, const char *stream)
 	keep->keeper = k;
 	keep->life.ended = on_ended;
 	list_init(&keep->askers);
+	list_init(&keep->holders);
+	list_init(&keep->moves);
 	snprintf(keep->stream, sizeof(keep->stream), "%s", stream);
 	list_append(bucket_of(k, stream), &keep->node);
 	k->count++;
@@ -258,6 +271,10 @@ void keeper_take(struct keeper *k, struct keeper_take *req, const char *stream)
 	struct keep *keep = keep_find(k, stream);
 	if (keep && keep->state == KEEP_READY) {
 		grant(keep, req);
+		return;
+	}
+	if (keep && keep_is_moving(keep)) {
+		answer(k, req, -REFUSAL_TAKING_OVER);
 		return;
 	}
 	if (keep) {
@@ -283,6 +300,7 @@ void keeper_release(struct keeper_take *req)
 	req->keep = NULL;
 	req->writer = NULL;
 	CHECK(keep && keep->held);
+	list_remove(&req->node);
 	if (--keep->held)
 		return;
 	if (keep->state == KEEP_OVER)

@@ -33,6 +33,9 @@ struct keeper_take {
 		     * -(REFUSAL_STREAMS), -(REFUSAL_OVERLOAD) (no memory), -(REFUSAL_STOPPING), or
 		     * -ENOENT (see create) */
 	struct writer *writer; /* valid while the asker holds it (keeper_release) */
+	/* May be NULL. While it is held: the writer has ended. 0: in order, all that was taken is
+	 * durable; ERR_FENCED: another daemon has it; or an error. May release it. */
+	void (*over)(struct keeper_take *req, int status);
 	bool create; /* make the head when the stream never existed; else -ENOENT: there is no such
 			stream */
 	/* private */
@@ -64,6 +67,21 @@ struct keeper_lend {
 void keeper_lend(struct keeper *k, struct keeper_lend *req, const char *stream);
 /* The asker (whose done() saw status 0) is through with it: it is taken again for whoever waits. */
 void keeper_return(struct keeper_lend *req);
+
+/* A stream given up for the daemon that should own it. Embedded by the asker. */
+struct keeper_move {
+	void (*done)(struct keeper_move *req); /* once, later: this daemon does not hold it */
+	/* private */
+	struct keeper *keeper;
+	struct list node;
+	struct loop_task task;
+};
+/* Sessions get progress(NOT_OWNER), batches finish, chunks are sealed and indexed, the stream is
+ * yielded; then those who hold it are told over(), and done() comes. Who asks for it meanwhile is
+ * answered TAKING_OVER. */
+void keeper_move(struct keeper *k, struct keeper_move *req, const char *stream);
+/* Whether this daemon has the stream or is about to: no other may without fencing it. */
+bool keeper_holds(struct keeper *k, const char *stream);
 
 /* The writer of a stream that is owned and READY now, or NULL; not held: valid until the loop
  * turns. */

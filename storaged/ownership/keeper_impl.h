@@ -32,7 +32,9 @@ struct keep {
 	struct writer *writer;
 	struct writer_life life;
 	struct list askers; /* wait for the take */
+	struct list holders;
 	unsigned held;
+	struct list moves;        /* who waits for it to be given up */
 	struct keeper_lend *lend; /* whom it is lent to, or waits to be */
 	struct loop_timer idle;
 };
@@ -60,6 +62,18 @@ struct keep *keep_new(struct keeper *k, const char *stream);
 void keep_free(struct keep *keep);
 void keep_start_take(struct keep *keep);
 void keep_refuse_askers(struct keep *keep, int status);
+
+/* --- keeper_move.c --- */
+static inline bool keep_is_moving(const struct keep *keep)
+{
+	return !list_empty(&keep->moves);
+}
+/* READY: lets go of the stream. */
+void keep_yield_to_move(struct keep *keep);
+/* The writer has ended: who holds it is told; none may be left of them afterwards. */
+void keep_tell_over(struct keep *keep, int status);
+/* It is not ours any more. */
+void keep_end_moves(struct keep *keep);
 
 /* --- keeper_lend.c --- */
 /* The stream is nobody's here: it goes to who waits for it. */

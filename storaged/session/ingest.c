@@ -3,6 +3,7 @@
  *
  *	LOOKUP --camera known--> TAKING --ready--> SETTLING --all durable--> RECORDING
  *	RECORDING --close--> CLOSING --all durable--> ended
+ *	SETTLING, RECORDING, CLOSING --not ours any more--> MOVING --the writer has ended--> ended
  *	any state: refused, superseded, stopped, the channel gone --> ended
  *
  * A fragment is judged (header, checksum, credit), handed to the stream's writer, and acknowledged
@@ -91,7 +92,14 @@ static void on_taken(struct keeper_take *take)
 		return;
 	}
 	in->state = INGEST_SETTLING;
+	if (in->service->config.moves)
+		moves_check(in->service->config.moves, in->stream);
 	ingest_settle(in);
+}
+
+static void on_over(struct keeper_take *take, int status)
+{
+	ingest_over(container_of(take, struct ingest, take), status);
 }
 
 static void take(struct ingest *in)
@@ -99,6 +107,7 @@ static void take(struct ingest *in)
 	in->state = INGEST_TAKING;
 	in->operating = true;
 	in->take.done = on_taken;
+	in->take.over = on_over;
 	in->take.create = true;
 	keeper_take(in->service->config.keeper, &in->take, in->stream);
 }
@@ -137,6 +146,11 @@ static void on_frame(struct request *req, const struct frame *frame)
 	struct ingest *in = of_request(req);
 	in->heard_at = loop_now(in->service->config.loop);
 	uint32_t lane = 0;
+	if (in->state == INGEST_MOVING) {
+		/* what is on its way is sent again, elsewhere */
+		in->closing |= frame->header.type == FRAME_CLOSE;
+		return;
+	}
 	int refusal =
 		in->state == INGEST_RECORDING ? ingest_frame(in, frame, &lane) : REFUSAL_PROTOCOL;
 	if (refusal)

@@ -12,6 +12,7 @@ enum ingest_state {
 	INGEST_SETTLING,
 	INGEST_RECORDING,
 	INGEST_CLOSING,
+	INGEST_MOVING, /* the stream is given up: what was taken becomes durable */
 	INGEST_ENDED
 };
 
@@ -45,6 +46,8 @@ struct ingest {
 	struct mono rate_since;
 	uint64_t rate_bytes, bytes_per_second;
 	bool admitted, operating /* a lookup or take is under way */, taken, seal;
+	bool opened;  /* the recorder was told so */
+	bool closing; /* MOVING: the recorder has closed */
 };
 
 /* Ends the recording with a refusal (`lane`: 1 + the lane it is about, 0 all), or ends it; what the
@@ -61,6 +64,8 @@ int ingest_open_lanes(struct ingest *in, uint32_t *ret_lane);
 void ingest_settle(struct ingest *in);
 /* Puts down what the lane's undurable bytes are now, in the limits of the process and its metrics. */
 void ingest_account(struct ingest_lane *lane, size_t undurable);
+/* The stream is not ours any more. 0: all that was taken is durable. */
+void ingest_over(struct ingest *in, int status);
 /* The ack timer's callback. */
 void ingest_on_ack_timer(struct loop_timer *timer);
 /* A frame of a stream that is being recorded; 0 or the refusal that ends it; *ret_lane as above. */

@@ -8,9 +8,11 @@
 #include "base/errors.h"
 #include "base/log.h"
 #include "storaged/metrics.h"
+#include "storaged/session/direct.h"
 
 #define ACK_DELAY_NS   (200 * NS_PER_MS) /* most that news of receipt alone waits */
 #define RATE_WINDOW_NS (5 * NS_PER_SECOND)
+#define LOST_RETRY_MS  200 /* until the map tells who has a stream that was taken from us */
 
 void ingest_account(struct ingest_lane *lane, size_t undurable)
 {
@@ -96,6 +98,7 @@ static void answer_if_settled(struct ingest *in)
 	if (in->state != INGEST_SETTLING || !all_durable(in))
 		return;
 	in->state = INGEST_RECORDING;
+	in->opened = true;
 	log_info("recording stream=%s recorder=%s epoch=%llu", in->stream, in->recorder,
 		(unsigned long long)writer_epoch(in->take.writer));
 	answer_opened(in);
@@ -124,10 +127,46 @@ static void close_if_durable(struct ingest *in)
 	ingest_end(in);
 }
 
+/* Nothing more is taken; what was becomes durable, unless another has the stream already. */
+static void begin_moving(struct ingest *in)
+{
+	in->closing |= in->state == INGEST_CLOSING;
+	in->state = INGEST_MOVING;
+	loop_timer_stop(&in->ack_timer);
+}
+
+/* The last acknowledgements, then where to go. */
+void ingest_over(struct ingest *in, int status)
+{
+	if (in->state != INGEST_MOVING)
+		return; /* told, or about to be told, why */
+	for (size_t i = 0; i < LANES; i++) {
+		struct ingest_lane *lane = &in->lanes[i];
+		if (!lane->wanted || status)
+			continue;
+		lane->session.durable = lane->session.received;
+		lane->session.undurable_bytes = 0;
+		if (in->opened && lane->session.durable > lane->acked_durable)
+			acknowledge(lane);
+	}
+	if (!status && in->closing) {
+		Steppe__Wire__Closed closed = STEPPE__WIRE__CLOSED__INIT;
+		request_send(&in->request, FRAME_CLOSED, &closed.base, NULL, 0);
+	} else if (!direct_request(&in->request, in->stream)) {
+		request_refuse(&in->request, REFUSAL_NOT_OWNER, LOST_RETRY_MS, NULL);
+	}
+	ingest_end(in);
+}
+
 static void on_progress(struct writer_session *session, int failed)
 {
 	struct ingest_lane *lane = container_of(session, struct ingest_lane, session);
 	struct ingest *in = lane->ingest;
+	if (failed == REFUSAL_NOT_OWNER && in->service->config.moves) {
+		lane->open = false;
+		begin_moving(in);
+		return;
+	}
 	if (failed) {
 		lane->open = false; /* the writer has closed it */
 		ingest_refuse(in, failed, 1u + lane->lane);

@@ -32,6 +32,8 @@ void admin_camera_get(struct conn *conn, const struct frame *frame);
 void admin_camera_list(struct conn *conn, const struct frame *frame);
 void admin_camera_remove(struct conn *conn, const struct frame *frame);
 void admin_status_begin(struct conn *conn, const struct frame *frame);
+void cluster_map_begin(struct conn *conn, const struct frame *frame);
+void cluster_node_set(struct conn *conn, const struct frame *frame);
 void verify_begin(struct conn *conn, const struct frame *frame);
 
 /* Frames a first frame's meta must unpack to; NULL after refusing. Freed with

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "storaged/metrics.h"
+#include "storaged/session/direct.h"
 #include "storaged/session/dispatch.h"
 #include "storaged/session/machines.h"
 #include "storaged/session/relay.h"
@@ -31,6 +32,8 @@ static const struct {
 	{FRAME_CAMERA_REMOVE, ROLE_ADMIN, admin_camera_remove},
 	{FRAME_STATUS, ANY_ROLE, admin_status_begin},
 	{FRAME_FSCK, ROLE_ADMIN, verify_begin},
+	{FRAME_MAP, ANY_ROLE, cluster_map_begin},
+	{FRAME_NODE_SET, ROLE_ADMIN, cluster_node_set},
 };
 
 /* Frames that go on with something: when it has just ended here they are still under way, and mean
@@ -59,10 +62,10 @@ static void begin(struct conn *conn, const struct frame *frame,
 		return;
 	}
 	unsigned target = route(s, frame);
-	if (target == s->config.loop_index)
-		machine(conn, frame);
-	else
+	if (target != s->config.loop_index)
 		relay_begin(conn, frame, target);
+	else if (!direct(conn, frame))
+		machine(conn, frame);
 }
 
 void dispatch(struct conn *conn, const struct frame *frame)

@@ -8,9 +8,11 @@
 #include "base/list.h"
 #include "base/loop.h"
 #include "proto/channel.h"
+#include "proto/names.h"
 #include "storaged/archive/catalog.h"
 #include "storaged/archive/reader.h"
 #include "storaged/ownership/keeper.h"
+#include "storaged/ownership/moves.h"
 #include "storaged/session/admit.h"
 
 struct service;
@@ -24,10 +26,35 @@ struct admin_status {
 	struct loop_task task; /* private */
 };
 
+/* A question or an admin's word about the whole cluster. */
+struct admin_cluster {
+	void (*done)(struct admin_cluster *req); /* once, later, on the asking loop */
+	struct loop *loop;                       /* of the asker */
+	bool beats;                              /* everybody's heartbeat too */
+	bool set;                                /* a node's state or weight changes, or it goes */
+	char id[CAMERA_ID_MAX + 1];
+	uint8_t state;
+	uint32_t weight;
+	bool remove;
+	int status;            /* 0; of members_set */
+	struct buf *reply;     /* a MapReply, packed; given */
+	struct loop_task task; /* private */
+	void *impl;
+};
+
+/* The rest of the daemon's cluster, which lives on one loop (server_cluster.c). From any loop. */
+struct service_cluster {
+	/* Somebody has seen a map of this epoch. */
+	void (*heard)(void *owner, uint64_t epoch);
+	void (*ask)(void *owner, struct admin_cluster *req);
+};
+
 struct service_config {
 	struct loop *loop;
 	struct store *store;
 	struct keeper *keeper;
+	struct moves *moves; /* knows the map; NULL: there is no cluster, everything is ours */
+	struct service_cluster cluster;
 	struct reader *reader;
 	struct catalog *catalog;
 	struct admit *admit; /* shared by all loops */

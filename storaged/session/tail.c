@@ -34,6 +34,8 @@ static void on_taken(struct keeper_take *take)
 			r, take->status == -ENOENT ? REFUSAL_UNKNOWN_STREAM : -take->status);
 		return;
 	}
+	if (r->service->config.moves)
+		moves_check(r->service->config.moves, r->stream);
 	r->watching = true;
 	r->watch = (struct writer_watch){.changed = on_changed, .gone = on_writer_gone};
 	writer_watch_start(take->writer, &r->watch);
