@@ -55,24 +55,31 @@ struct steppe;
 
 struct steppe_options {
 	size_t size;
-	const char *const *addresses; /* "host:port", NULL-terminated; any daemon will do */
+	const char *const *addresses; /* "host:port", NULL-terminated; any daemon of the cluster
+					 will do, the others are learned from it; several help when
+					 one is down */
 	const char *ca, *cert, *key;  /* PEM files */
 	const char *name; /* what the program calls itself, for the daemons' logs; may be NULL */
 	bool own_loop;
-	void (*log)(void *user, int level, const char *line); /* 0 error .. 3 debug; NULL: none */
+	/* 0 error .. 3 debug; NULL: none. On the handle's thread, or the one that calls a function. */
+	void (*log)(void *user, int level, const char *line);
 	void *log_user;
 };
 
-/* Gives a handle; connects by itself when it is used and again whenever it must. ERR_CONFIG-like
- * mistakes (unreadable certificate, no address) are told at once, with words in `why` (may be
- * NULL). */
+/* Gives a handle; connects by itself when it is used and again whenever it must. Borrows the options
+ * until it returns. Mistakes are told at once, with words in `why` (may be NULL): STEPPE_E_CONFIG (no
+ * address, an unreadable certificate or key), STEPPE_E_TLS, -EINVAL, -ENOMEM. */
 STEPPE_API int steppe_open(const struct steppe_options *options, struct steppe **ret_steppe,
 	char *why, size_t why_size);
-/* Blocking. Stops everything still going on (its callbacks come with -ECANCELED), frees, sets
- * *steppe to NULL. Recorders and clips must be closed before. Not from a callback. */
+/* Blocking (with own_loop too: it steps by itself). Stops everything still going on (its callbacks
+ * come with -ECANCELED), frees, sets *steppe to NULL; harmless on NULL. Recorders and clips must be
+ * closed before. Not from a callback, and no other function of the handle beside it. */
 STEPPE_API void steppe_close(struct steppe **steppe);
+/* With own_loop alone, on the thread that drives it: the descriptor to be polled for reading, the
+ * handle's as long as it lives; how long to poll at most (-1: no limit); does what is to be done,
+ * callbacks included. */
 STEPPE_API int steppe_fd(struct steppe *steppe);
-STEPPE_API int steppe_timeout_ms(struct steppe *steppe); /* -1: none */
+STEPPE_API int steppe_timeout_ms(struct steppe *steppe);
 STEPPE_API void steppe_step(struct steppe *steppe);
 
 /* --- Recording --- */
@@ -173,15 +180,19 @@ struct steppe_recorder_options {
 	void *user;
 };
 
-/* Gives a recorder that opens the stream by itself and carries on over every failure until it is
- * closed. -EBUSY: another recorder uses the stream's folder of spool_dir (steppe_spool_holder). */
+/* Gives a recorder that opens the stream by itself and carries on over every failure, also of the
+ * daemon that owns the camera, until it is closed. Copies the options and tracks; callbacks come on
+ * the handle's thread. -EINVAL (a name, a track that cannot be), -ENOMEM, what the spool's folder
+ * failed with; -EBUSY: another recorder uses the stream's folder of spool_dir (steppe_spool_holder). */
 STEPPE_API int steppe_record(struct steppe *steppe, const struct steppe_recorder_options *options,
 	struct steppe_recorder **ret_recorder);
 /* The process (its number) that records `stream` with this spool_dir; 0: none, or the system does
  * not tell. */
 STEPPE_API long steppe_spool_holder(const char *spool_dir, const char *stream);
 /* Takes one sample (copied). 0; -EAGAIN when memory and spool are full and nothing could be taken
- * (the sample counts as dropped, typed so in the record); -EINVAL. Never blocks on the network. */
+ * (the sample counts as dropped, typed so in the record); -EINVAL; STEPPE_E_LIMIT (a sample that is
+ * too large); -ENOMEM. Never blocks on the network. This and the four that follow: from any thread,
+ * samples of one recorder in their order. */
 STEPPE_API int steppe_recorder_write(struct steppe_recorder *r, const struct steppe_sample *sample);
 /* The codec configuration changes from the next sample on. */
 STEPPE_API int steppe_recorder_tracks(
@@ -197,7 +208,8 @@ STEPPE_API void steppe_recorder_status(
  * when it is refused for good: what is in the spool goes out when the stream is next recorded with
  * the same spool_dir. */
 STEPPE_API int steppe_recorder_close(struct steppe_recorder **r, int timeout_ms);
-/* The same without blocking: closed(user, status) comes once, then the recorder is no more. */
+/* The same without blocking: closed(user, status) comes once on the handle's thread, then the
+ * recorder is no more; nothing may be called on it after this. */
 STEPPE_API void steppe_recorder_end(struct steppe_recorder *r, int timeout_ms,
 	void (*closed)(void *user, int status), void *user);
 
@@ -218,8 +230,10 @@ struct steppe_timeline {
 	const struct steppe_gap_span *gaps;
 	size_t gap_count;
 };
-/* Asks for the merged spans and typed gaps of a stream in [from, to); done() comes once, the
- * timeline (NULL unless status is 0) is valid during it. */
+/* Asks for the merged spans and typed gaps of a stream in [from, to). Copies the name. 0, and done()
+ * comes once on the handle's thread, the timeline (NULL unless status is 0) valid during it; or
+ * -EINVAL, -ENOMEM, and it never comes. Status: STEPPE_E_REFUSED, -ETIMEDOUT after 20 s, what kept a
+ * channel from coming about, -ECANCELED. */
 STEPPE_API int steppe_timeline(struct steppe *steppe, const char *stream, int64_t from_us,
 	int64_t to_us, void (*done)(void *user, int status, const struct steppe_timeline *timeline),
 	void *user);
@@ -230,6 +244,7 @@ struct steppe_day {
 	uint32_t seconds;
 	uint16_t quarter_seconds[96];
 };
+/* Which days exist; as steppe_timeline. */
 STEPPE_API int steppe_days(struct steppe *steppe, const char *stream,
 	void (*done)(void *user, int status, const struct steppe_day *days, size_t count),
 	void *user);
@@ -268,10 +283,16 @@ struct steppe_fetch_options {
 	void (*done)(void *user, int status); /* once; then the fetch is no more */
 	void *user;
 };
+/* Begins a fetch: each fragment once, in order, whatever daemons die meanwhile. Copies the options;
+ * callbacks come on the handle's thread, the first perhaps before this returns (*ret_fetch is set by
+ * then). -EINVAL, STEPPE_E_LIMIT (more than 64 streams), -ENOMEM: nothing was begun and done() never
+ * comes. The handle is valid until done() returns. */
 STEPPE_API int steppe_fetch(struct steppe *steppe, const struct steppe_fetch_options *options,
 	struct steppe_fetch **ret_fetch);
+/* Goes on after a pause; harmless without one. Any thread. */
 STEPPE_API void steppe_fetch_resume(struct steppe_fetch *fetch);
-/* done() comes later, with -ECANCELED. */
+/* No fragment is shown from now on but one that is being shown; done() comes later, with -ECANCELED
+ * unless it was on its way. Any thread. */
 STEPPE_API void steppe_fetch_stop(struct steppe_fetch *fetch);
 
 /* --- Clips: a window as progressive MP4 files, readable at any offset --- */
@@ -293,18 +314,24 @@ struct steppe_clip_info {
 	const struct steppe_gap_span *gaps;
 	int64_t expires_us; /* until when every byte can be read */
 };
-/* Blocking. -ENODATA when the window holds nothing. */
+/* Blocking. Gives a clip of what is there now. -ENODATA when the window holds nothing; -EINVAL,
+ * -ENOMEM, STEPPE_E_REFUSED, STEPPE_E_LIMIT (a window of more chunks than a clip may have),
+ * STEPPE_E_FORMAT (what came makes no sense), as timelines otherwise. */
 STEPPE_API int steppe_clip_open(struct steppe *steppe, const struct steppe_clip_options *options,
 	struct steppe_clip **ret_clip);
+/* Fills in as much as info->size says; `gaps` is the clip's. */
 STEPPE_API void steppe_clip_info(struct steppe_clip *clip, struct steppe_clip_info *info);
+/* Bytes of a file; 0 past the last. */
 STEPPE_API uint64_t steppe_clip_length(struct steppe_clip *clip, unsigned file);
 /* Changes whenever a byte would: hex, NUL-terminated; valid as long as the clip. */
 STEPPE_API const char *steppe_clip_etag(struct steppe_clip *clip, unsigned file);
-/* Blocking. Reads up to `len` bytes at `offset`; the count, 0 at the end, STEPPE_E_GONE,
- * STEPPE_E_DAMAGED ... Reading on in order is prefetched. */
+/* Blocking; one thread at a time a clip. Reads `len` bytes at `offset`, fewer at the end only; the
+ * count, 0 at the end. Goes on at another daemon when the one with the snapshot dies. STEPPE_E_GONE:
+ * the bytes are nowhere any more; STEPPE_E_DAMAGED: they are not what was recorded; STEPPE_E_REFUSED,
+ * -ETIMEDOUT ...: trying again may help. Reading on in order is prefetched. */
 STEPPE_API int64_t steppe_clip_read(
 	struct steppe_clip *clip, unsigned file, uint64_t offset, void *to, size_t len);
-/* The fragments the clip is made of, in order, for manifests: valid as long as the clip. NULL past
+/* The fragments the clip is made of, in order, for manifests: valid until the next call. NULL past
  * the last. */
 struct steppe_clip_fragment {
 	const char *chunk; /* object name */
@@ -316,12 +343,14 @@ struct steppe_clip_fragment {
 };
 STEPPE_API const struct steppe_clip_fragment *steppe_clip_fragment(
 	struct steppe_clip *clip, size_t index);
+/* Blocking: waits for reads ahead. Frees, sets *clip to NULL; harmless on NULL. */
 STEPPE_API void steppe_clip_close(struct steppe_clip **clip);
 
-/* --- Administration (blocking) --- */
+/* --- Administration (blocking: 0, STEPPE_E_REFUSED, -ETIMEDOUT, -EINVAL, -ENOMEM, -EDEADLK in a
+ * callback or with own_loop) --- */
 
-/* Of the last blocking call on this thread, or of the callback being run: the refusal's number and
- * the daemon's words. */
+/* Of the last blocking call on this thread, or of the callback being run: the refusal's number (0:
+ * none) and the daemon's words, NULL or valid until the next call on this thread. */
 STEPPE_API int steppe_last_refusal(const char **ret_reason);
 
 struct steppe_camera {
@@ -330,7 +359,9 @@ struct steppe_camera {
 	int64_t added_us;
 	bool removed;
 };
+/* Registers a camera, or changes what is registered of it. Borrows it. */
 STEPPE_API int steppe_camera_put(struct steppe *steppe, const struct steppe_camera *camera);
+/* Takes it out of the register; its footage stays. */
 STEPPE_API int steppe_camera_remove(struct steppe *steppe, const char *id);
 /* each() for every camera by id, on the calling thread, until it returns false; strings valid
  * during the call. */
@@ -354,7 +385,8 @@ struct steppe_status {
 	const struct steppe_stream_status *streams;
 	size_t stream_count;
 };
-/* done() once, on the calling thread, before it returns. */
+/* Of whichever daemon answers. done() comes once, on the calling thread, before it returns, unless
+ * that is with an error; what it is shown is valid during it. */
 STEPPE_API int steppe_status(struct steppe *steppe, bool streams,
 	void (*done)(void *user, const struct steppe_status *status), void *user);
 
@@ -363,16 +395,18 @@ struct steppe_fsck_finding {
 	int64_t from_us, to_us;
 	bool repaired;
 };
-/* finding() comes on the handle's thread. */
 struct steppe_fsck_result {
 	uint64_t chunks, bytes;
 	uint32_t findings;
 };
+/* Checks a stream at its owner: level 1 the index, 2 the tables too, 3 every byte; it takes as
+ * long as it takes. finding() comes on the handle's thread. */
 STEPPE_API int steppe_fsck(struct steppe *steppe, const char *stream, int level, bool rebuild_index,
 	void (*finding)(void *user, const struct steppe_fsck_finding *finding), void *user,
 	struct steppe_fsck_result *ret_result);
 
-/* Blocking forms of the asynchronous calls above. Results are freed with steppe_free. */
+/* Blocking forms of the asynchronous calls above: one allocation each, given to the caller, freed
+ * with steppe_free; untouched unless 0 is returned. */
 STEPPE_API int steppe_timeline_get(struct steppe *steppe, const char *stream, int64_t from_us,
 	int64_t to_us, struct steppe_timeline **ret_timeline);
 STEPPE_API int steppe_days_get(

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Records JPEG pictures as a stream, ten a second, and says until when it is kept:
- *	record HOST:PORT CA CERT KEY CAMERA PICTURE.jpg...
+ *	record HOST:PORT[,HOST:PORT]... CA CERT KEY CAMERA PICTURE.jpg...
+ * Any of the cluster's daemons will do; naming several helps when one is down.
  * Build: cc record.c $(pkg-config --cflags --libs steppe) */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include <steppe.h>
@@ -40,7 +42,9 @@ int main(int argc, char **argv)
 {
 	if (argc < 7)
 		return 2;
-	const char *addresses[] = {argv[1], NULL};
+	const char *addresses[9] = {NULL};
+	for (int i = 0; i < 8 && (addresses[i] = strtok(i ? NULL : argv[1], ",")); i++)
+		;
 	struct steppe_options options = STEPPE_INIT(steppe_options);
 	options.addresses = addresses;
 	options.ca = argv[2], options.cert = argv[3], options.key = argv[4];
