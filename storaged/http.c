@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/errors.h"
+#include "storaged/health.h"
 #include "storaged/metrics.h"
 
 #define PAGE_MAX (64u << 10)
@@ -67,17 +68,18 @@ static int answer_metrics(struct lws *wsi, struct request *req)
 
 static int answer_path(struct lws *wsi, struct request *req, const char *path)
 {
-	static const char healthy[] = "ok\n",
-			  ill[] = "the store does not answer; see the daemon's log\n";
 	static const char nothing[] = "there are /metrics and /health\n";
 	if (strcmp(path, "/metrics") == 0)
 		return answer_metrics(wsi, req);
 	if (strcmp(path, "/health") != 0)
 		return begin(wsi, req, HTTP_STATUS_NOT_FOUND, "text/plain", nothing,
 			sizeof(nothing) - 1);
-	if (metrics_get(METRIC_STORE_HEALTHY))
-		return begin(wsi, req, HTTP_STATUS_OK, "text/plain", healthy, sizeof(healthy) - 1);
-	return begin(wsi, req, HTTP_STATUS_SERVICE_UNAVAILABLE, "text/plain", ill, sizeof(ill) - 1);
+	char words[256];
+	enum health_state state = health_now();
+	int len = snprintf(words, sizeof(words), "%s\n", health_text(state));
+	return begin(wsi, req,
+		state == HEALTH_OK ? HTTP_STATUS_OK : HTTP_STATUS_SERVICE_UNAVAILABLE, "text/plain",
+		words, (size_t)len);
 }
 
 static int go_on(struct lws *wsi, struct request *req)

@@ -37,11 +37,18 @@
 	X(NODES_ALIVE, "steppe_nodes_alive", GAUGE, "Nodes alive, by the map in force.")           \
 	X(STORE_USED, "steppe_store_used_bytes", GAUGE, "Bytes used in the data pool.")            \
 	X(STORE_TOTAL, "steppe_store_total_bytes", GAUGE, "Bytes the data pool has.")              \
-	X(STORE_HEALTHY, "steppe_store_healthy", GAUGE, "1 while the store answers, else 0.")
+	X(STORE_HEALTHY, "steppe_store_healthy", GAUGE,                                            \
+		"1 while recordings can be taken, else 0; /health says why.")                      \
+	X(STORE_FULL, "steppe_store_full", GAUGE, "1 while the store has no room.")                \
+	X(STORE_ANSWERS, "steppe_store_answers", GAUGE, "1 while the store answers.")
 
 /* X(id, name, help): what is asked of the store, counted for each pool. */
 #define STORE_METRICS(X)                                                                           \
 	X(WRITES, "steppe_store_writes_total", "Writes asked of the store.")                       \
+	X(DONE, "steppe_store_writes_done_total", "Writes and removals that became durable.")      \
+	X(NO_SPACE, "steppe_store_writes_full_total", "Writes refused for want of space.")         \
+	X(FAILED, "steppe_store_writes_failed_total",                                              \
+		"Writes that failed, or of which nobody knows.")                                   \
 	X(REMOVES, "steppe_store_removes_total", "Removals asked of the store.")                   \
 	X(READS, "steppe_store_reads_total", "Reads asked of the store.")                          \
 	X(LISTS, "steppe_store_lists_total",                                                       \

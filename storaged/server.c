@@ -14,9 +14,6 @@
 #include "storaged/server_impl.h"
 #include "storaged/version.h"
 
-#define SPACE_EVERY_NS (5 * NS_PER_SECOND)
-#define SPACE_LATE_NS  (15 * NS_PER_SECOND) /* a store that has not answered for so long is ill */
-
 /* --- signals
  * -----------------------------------------------------------------------------------------------------------------
  */
@@ -40,7 +37,7 @@ static void begin_stop(struct server *s)
 		return;
 	s->stopping = true;
 	(void)sd_notify(0, "STOPPING=1"); /* nobody may be listening */
-	loop_timer_stop(&s->space_timer);
+	health_stop(&s->health);
 	server_cluster_stop(s);
 }
 
@@ -143,59 +140,6 @@ static void unwatch_signals(struct server *s)
 	uv_close((uv_handle_t *)&s->hangup, NULL);
 }
 
-/* --- health: how full the pools are, and whether the store answers
- * ------------------------------------------------------------- */
-
-static void set_health(bool healthy, int status)
-{
-	bool was = metrics_get(METRIC_STORE_HEALTHY);
-	metrics_gauge_set(METRIC_STORE_HEALTHY, healthy);
-	if (was && !healthy)
-		log_error("the store does not answer err=%d what=\"%s\"", status, err_text(status));
-	else if (!was && healthy)
-		log_info("the store answers");
-}
-
-static void ask_space(struct server *s);
-
-static void on_space(struct store_space *space)
-{
-	struct server *s = container_of(space, struct server, space);
-	s->space_asking = false;
-	set_health(!space->status, space->status);
-	if (space->status)
-		return;
-	atomic_store(&s->pool_total[s->space_pool], space->total_bytes);
-	atomic_store(&s->pool_used[s->space_pool], space->used_bytes);
-	if (s->space_pool == STORE_DATA) {
-		metrics_gauge_set(METRIC_STORE_TOTAL, space->total_bytes);
-		metrics_gauge_set(METRIC_STORE_USED, space->used_bytes);
-	}
-	s->space_pool = (s->space_pool + 1) % store_pool_count(s->loops[0].store);
-	if (s->space_pool && !s->stopping)
-		ask_space(s);
-}
-
-static void ask_space(struct server *s)
-{
-	s->space_asking = true;
-	s->space_asked = loop_now(&s->loops[0].uv.loop);
-	s->space = (struct store_space){.done = on_space};
-	store_space(s->loops[0].store, &s->space, s->space_pool);
-}
-
-static void on_space_timer(struct loop_timer *timer)
-{
-	struct server *s = container_of(timer, struct server, space_timer);
-	struct mono now = loop_now(&s->loops[0].uv.loop);
-	if (!s->space_asking)
-		ask_space(s);
-	else if (now.ns - s->space_asked.ns > SPACE_LATE_NS)
-		set_health(false, -ETIMEDOUT);
-	(void)loop_timer_start(
-		&s->loops[0].uv.loop, timer, SPACE_EVERY_NS); /* armed before: needs no memory */
-}
-
 /* --- life
  * --------------------------------------------------------------------------------------------------------------------
  */
@@ -273,8 +217,10 @@ void server_joined(struct server *s)
 static int run(struct server *s)
 {
 	watch_signals(s);
-	s->space_timer.fire = on_space_timer;
-	on_space_timer(&s->space_timer);
+	s->health.loop = &s->loops[0].uv.loop;
+	s->health.store = s->loops[0].store;
+	s->health.backend = s->backend;
+	health_start(&s->health);
 	int rc = server_cluster_start(s, s->why, s->why_size);
 	if (rc)
 		server_fail(s, rc, err_text(rc));
@@ -305,7 +251,6 @@ int server_run(struct config *config, const char *config_path, char *why, size_t
 				      .lane_window = config->lane_window,
 				      .fetches = (uint32_t)config->fetches,
 			      });
-	metrics_gauge_set(METRIC_STORE_HEALTHY, 1);
 	signal(SIGPIPE, SIG_IGN);
 	int rc = start(s, why, why_size);
 	if (!rc && config->http[0])

@@ -10,6 +10,7 @@
 #include "proto/link.h"
 #include "storaged/archive/cluster.h"
 #include "storaged/config.h"
+#include "storaged/health.h"
 #include "storaged/ownership/members.h"
 #include "storaged/session/service.h"
 
@@ -82,12 +83,7 @@ struct server {
 	/* loop 0 */
 	uv_signal_t term, interrupt, hangup;
 	bool stopping;
-	struct store_space space;
-	struct loop_timer space_timer;
-	struct mono space_asked;
-	bool space_asking;
-	atomic_uint_fast64_t pool_total[STORE_POOLS_MAX], pool_used[STORE_POOLS_MAX];
-	int space_pool;
+	struct health health;
 };
 
 /* Makes loop `index` with its store; nothing runs yet. Words in `why`. */

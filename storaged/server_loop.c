@@ -46,6 +46,9 @@ static void count(struct server_loop *l)
 		const struct store_counters *now = store_counters(l->store, pool);
 		struct store_counters *was = &l->counted[pool];
 		metrics_store_add(pool, STORE_METRIC_WRITES, now->writes - was->writes);
+		metrics_store_add(pool, STORE_METRIC_DONE, now->done - was->done);
+		metrics_store_add(pool, STORE_METRIC_NO_SPACE, now->no_space - was->no_space);
+		metrics_store_add(pool, STORE_METRIC_FAILED, now->failed - was->failed);
 		metrics_store_add(pool, STORE_METRIC_REMOVES, now->removes - was->removes);
 		metrics_store_add(pool, STORE_METRIC_READS, now->reads - was->reads);
 		metrics_store_add(pool, STORE_METRIC_LISTS, now->lists - was->lists);

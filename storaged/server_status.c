@@ -82,8 +82,7 @@ static void fill_pools(struct server *s, Steppe__Wire__StatusReply *reply,
 	for (int i = 0; i < count; i++) {
 		steppe__wire__pool_status__init(pointers[i] = &pools[i]);
 		pools[i].pool = (uint32_t)i;
-		pools[i].total_bytes = atomic_load(&s->pool_total[i]);
-		pools[i].used_bytes = atomic_load(&s->pool_used[i]);
+		health_space(&s->health, i, &pools[i].total_bytes, &pools[i].used_bytes);
 	}
 	reply->pools = pointers;
 	reply->n_pools = (size_t)count;
@@ -135,9 +134,7 @@ static void on_answer(struct loop_task *task)
 	reply.streams_open = (uint32_t)metrics_get(METRIC_RECORDING);
 	reply.bytes_in = metrics_get(METRIC_INGEST_BYTES);
 	reply.bytes_out = metrics_get(METRIC_FETCHED_BYTES);
-	reply.health = (char *)(uintptr_t)(metrics_get(METRIC_STORE_HEALTHY)
-						   ? "ok"
-						   : "the store does not answer");
+	reply.health = (char *)(uintptr_t)health_text(health_now());
 	fill_pools(s, &reply, pools, pool_pointers);
 	if (g->req->streams && streams && pointers)
 		fill_streams(g, &reply, streams, pointers);

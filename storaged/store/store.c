@@ -103,6 +103,8 @@ void store_write(struct store *s, struct store_write *req, int pool, const char 
 	const struct store_edits *edits)
 {
 	size_t size = body_size(edits);
+	req->store = s;
+	req->pool = pool_is_valid(s, pool) ? (uint8_t)pool : STORE_META;
 	if (!pool_is_valid(s, pool) || !name_is_valid(name) ||
 		!edits_are_valid(pool, edits, size)) {
 		store_write_post(s, req, -EINVAL);
@@ -154,10 +156,38 @@ void store_space(struct store *s, struct store_space *req, int pool)
 
 /* How an answer reaches its loop. */
 
+static void count_outcome(struct store_counters *c, int status)
+{
+	switch (status) {
+	case 0:
+		c->done++;
+		break;
+	case -ENOSPC:
+		c->no_space++;
+		break;
+	case ERR_GUARD:
+	case -EEXIST:
+	case -ENOENT:
+	case -ECANCELED:
+	case -EINVAL:
+	case -ENOMEM:
+		break;
+	default:
+		c->failed++;
+	}
+}
+
+void store_write_finish(struct store_write *req, int status)
+{
+	req->status = status;
+	count_outcome(&req->store->counters[req->pool], status);
+	req->done(req);
+}
+
 static void finish_write(struct loop_task *task)
 {
 	struct store_write *req = container_of(task, struct store_write, task);
-	req->done(req);
+	store_write_finish(req, req->status);
 }
 
 void store_write_post(struct store *s, struct store_write *req, int status)

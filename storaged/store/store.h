@@ -88,6 +88,8 @@ struct store_write {
 	 * (never submitted: the store is closing); -EIO and others (nothing changed). */
 	int status;
 	/* private */
+	struct store *store;
+	uint8_t pool;
 	struct loop_task task;
 	void *impl;
 };
@@ -203,6 +205,8 @@ struct store_ops {
 /* Counters of what was asked, by pool; tests of "cost follows the answer" read them. */
 struct store_counters {
 	uint64_t writes, removes, reads, lists, bytes_written, bytes_read;
+	/* what became of writes and removals; refused by their guards: none of these */
+	uint64_t done, no_space, failed;
 };
 const struct store_counters *store_counters(const struct store *s, int pool);
 

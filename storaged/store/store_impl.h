@@ -48,6 +48,8 @@ int store_attr_compare(const void *a, size_t a_len, const void *b, size_t b_len)
 /* Has done() run on the store's loop with `status`. From any thread; the request must not be
  * touched afterwards. */
 void store_write_post(struct store *s, struct store_write *req, int status);
+/* The same at once: on the loop, in a turn of its own. */
+void store_write_finish(struct store_write *req, int status);
 void store_read_post(struct store *s, struct store_read *req, int status);
 void store_list_post(struct store *s, struct store_list *req, int status);
 void store_space_post(struct store *s, struct store_space *req, int status);

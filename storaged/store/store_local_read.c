@@ -147,13 +147,15 @@ int local_read_space(struct local_batch *b, struct store_space *req, int pool)
 		return rc;
 	rc = local_kv_get_space(&b->kv, look.txn, pool, &space);
 	local_kv_look_end(&look);
+	const struct local_home *home = &b->homes[b->home_of[pool]];
 	if (!rc)
-		rc = local_home_space(&b->homes[b->home_of[pool]], &total, &available);
+		rc = local_home_space(home, &total, &available);
 	if (rc)
 		return rc;
+	uint64_t room = local_home_room(home);
 	req->used_bytes = space.bytes;
-	/* what this pool could hold if it had all that is free */
-	req->total_bytes = space.bytes + available;
+	/* what this pool could hold if it had all that is free and that writes may take */
+	req->total_bytes = space.bytes + (room < available ? room : available);
 	if (b->quota_bytes && b->quota_bytes < req->total_bytes)
 		req->total_bytes = b->quota_bytes;
 	return 0;

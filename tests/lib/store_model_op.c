@@ -47,9 +47,7 @@ static void answer(struct loop_task *task)
 	model_op_free(op);
 	store->answering++;
 	if (kind == MODEL_WRITE) {
-		struct store_write *write = req;
-		write->status = status;
-		write->done(write);
+		store_write_finish(req, status);
 	} else if (kind == MODEL_READ) {
 		struct store_read *read = req;
 		read->status = status;

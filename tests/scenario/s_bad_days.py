@@ -275,8 +275,11 @@ def test_a_full_store(w):
         ledger.record(8, 3600)
         counted(daemon, "store-full")
         wait_for(lambda: sum(p.stat().st_blocks for p in ledger.spool.rglob("*")) * 512 > 500_000, "the recorders spool", 60)
+        wait_for(lambda: daemon.get("/health")[0] == 503, "/health tells")
         status, words = daemon.get("/health")
-        w.tells(f"health while it is full: {status} {words.strip()}")
+        expect((status == 503 and "full" in words) or status == 200, f"/health says {status} {words}")  # it may take a batch and be well
+        expect(daemon.lines("health=full") and daemon.metric("steppe_store_healthy") in (0, 1), "no line about it")
+        expect(sum(daemon.metric(f'steppe_store_writes_full_total{{pool="{pool}"}}') for pool in ("meta", "data")) > 0, "not counted")
     finally:
         quota(w, 0)
     if w.kind == "local":
@@ -284,6 +287,8 @@ def test_a_full_store(w):
         daemon.settings["store"] = w.store_url.split("?")[0]
         daemon.start()
     ledger.grows(40)
+    wait_for(lambda: daemon.get("/health") == (200, "ok\n"), "/health tells that there is room")
+    expect(json.loads(w.steppe("admin", "status", "--json").stdout)["health"] == "ok", "so does status")
     expect(ledger.child.stop() == 0, ledger.child.text()[-1000:])
     ledger.all_is_there()
     for stream in ledger.streams():
@@ -321,8 +326,11 @@ def test_a_full_disk(w):
         ledger = Ledger(w)
         ledger.record(8, 3600)
         counted(daemon, "store-full")
+        wait_for(lambda: daemon.get("/health") == (503, "the store is full: recordings are refused\n"), "/health tells")
+        expect("full" in json.loads(w.steppe("admin", "status", "--json").stdout)["health"], "status tells nothing")
         filler.unlink()
         ledger.grows(24)
+        wait_for(lambda: daemon.get("/health")[0] == 200, "/health tells that there is room")
         expect(ledger.child.stop() == 0, ledger.child.text()[-1000:])
         ledger.all_is_there()
         expect(daemon.stop() == 0, "an orderly stop")
