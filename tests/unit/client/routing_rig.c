@@ -88,6 +88,9 @@ static void on_frame(struct channel *ch, struct channel_user *user, const struct
 	alloc_fail_suspend(true);
 	if (frame->header.type == FRAME_STOP) {
 		c->desk->stops++;
+	} else if (frame->header.type == FRAME_MAP) {
+		/* desks are no cluster: cameras are found by redirects alone */
+		CHECK(channel_refuse(ch, frame->header.stream, REFUSAL_PROTOCOL, NULL, 0) == 0);
 	} else {
 		CHECK(c->desk->heard < DIALS_MAX);
 		c->desk->numbers[c->desk->heard++] = frame->header.stream;
