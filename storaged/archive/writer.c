@@ -115,6 +115,11 @@ void writer_lost(struct writer *w, int status)
 	writer_poke(w);
 }
 
+void writer_fenced(struct writer *w)
+{
+	writer_lost(w, ERR_FENCED);
+}
+
 static int refusal_of(int error, unsigned failures)
 {
 	if (error == -ENOSPC || error == -EDQUOT)

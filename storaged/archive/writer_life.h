@@ -48,6 +48,9 @@ int writer_new(const struct writer_config *config, const struct writer_start *st
 void writer_finish(struct writer *w, bool yield, int refusal);
 /* Stops at once, leaving the rest to the next owner; ended() follows when nothing is in flight. */
 void writer_drop(struct writer *w, int refusal);
+/* A read of the head showed that another has taken the stream: as after a write that was refused for
+ * it, all is dropped; ended(ERR_FENCED) follows. */
+void writer_fenced(struct writer *w);
 /* After ended() alone. */
 void writer_free(struct writer **writer);
 /* No session is attached, nobody watches, and nothing waits to be written. */

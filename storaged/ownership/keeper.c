@@ -22,7 +22,7 @@
 static const char *const state_names[] = {"taking", "ready", "yielding", "over", "lent"};
 static const unsigned may[] = {
 	[KEEP_TAKING] = MACHINE_TO(KEEP_READY) | MACHINE_TO(KEEP_LENT),
-	[KEEP_READY] = MACHINE_TO(KEEP_YIELDING) | MACHINE_TO(KEEP_OVER),
+	[KEEP_READY] = MACHINE_TO(KEEP_YIELDING) | MACHINE_TO(KEEP_OVER) | MACHINE_TO(KEEP_TAKING),
 	[KEEP_YIELDING] = MACHINE_TO(KEEP_TAKING) | MACHINE_TO(KEEP_OVER) | MACHINE_TO(KEEP_LENT),
 	[KEEP_OVER] = 0,
 	[KEEP_LENT] = MACHINE_TO(KEEP_TAKING),
@@ -84,21 +84,21 @@ static void on_answer(struct loop_task *task)
 	req->done(req);
 }
 
-static void answer(struct keeper *k, struct keeper_take *req, int status)
+void keep_answer(struct keeper *k, struct keeper_take *req, int status)
 {
 	req->status = status;
 	req->task = (struct loop_task){.run = on_answer};
 	loop_defer(k->config.loop, &req->task);
 }
 
-static void grant(struct keep *keep, struct keeper_take *req)
+void keep_grant(struct keep *keep, struct keeper_take *req)
 {
 	loop_timer_stop(&keep->idle);
 	keep->held++;
 	list_append(&keep->holders, &req->node);
 	req->keep = keep;
 	req->writer = keep->writer;
-	answer(keep->keeper, req, 0);
+	keep_answer(keep->keeper, req, 0);
 }
 
 /* Those who did not ask for the stream to be made get -ENOENT when it does not exist; the others
@@ -110,7 +110,7 @@ void keep_refuse_askers(struct keep *keep, int status)
 		if (status == -ENOENT && req->create)
 			continue;
 		list_remove(node);
-		answer(keep->keeper, req, status);
+		keep_answer(keep->keeper, req, status);
 	}
 }
 
@@ -150,8 +150,13 @@ static void on_taken(struct take *take)
 	}
 	keep_move(keep, KEEP_READY);
 	log_info("stream taken stream=%s epoch=%" PRIu64, keep->stream, writer_epoch(keep->writer));
-	for (struct list *node; (node = list_pop(&keep->askers));)
-		grant(keep, list_entry(node, struct keeper_take, node));
+	for (struct list *node; (node = list_pop(&keep->askers));) {
+		struct keeper_take *req = list_entry(node, struct keeper_take, node);
+		if (req->confirm)
+			keep_confirm(keep, req); /* it came when the take had begun already */
+		else
+			keep_grant(keep, req);
+	}
 	if (keep->keeper->stopping) {
 		keep_move(keep, KEEP_YIELDING);
 		writer_finish(keep->writer, true, REFUSAL_STOPPING);
@@ -252,6 +257,8 @@ struct keep *keep_new(struct keeper *k, const char *stream)
 	list_init(&keep->askers);
 	list_init(&keep->holders);
 	list_init(&keep->moves);
+	list_init(&keep->confirming);
+	list_init(&keep->to_confirm);
 	snprintf(keep->stream, sizeof(keep->stream), "%s", stream);
 	list_append(bucket_of(k, stream), &keep->node);
 	k->count++;
@@ -265,16 +272,19 @@ void keeper_take(struct keeper *k, struct keeper_take *req, const char *stream)
 	req->writer = NULL;
 	list_init(&req->node);
 	if (k->stopping) {
-		answer(k, req, -REFUSAL_STOPPING);
+		keep_answer(k, req, -REFUSAL_STOPPING);
 		return;
 	}
 	struct keep *keep = keep_find(k, stream);
 	if (keep && keep->state == KEEP_READY) {
-		grant(keep, req);
+		if (req->confirm)
+			keep_confirm(keep, req);
+		else
+			keep_grant(keep, req);
 		return;
 	}
 	if (keep && keep_is_moving(keep)) {
-		answer(k, req, -REFUSAL_TAKING_OVER);
+		keep_answer(k, req, -REFUSAL_TAKING_OVER);
 		return;
 	}
 	if (keep) {
@@ -282,14 +292,15 @@ void keeper_take(struct keeper *k, struct keeper_take *req, const char *stream)
 		return;
 	}
 	if (k->count >= k->streams_max) {
-		answer(k, req, -REFUSAL_STREAMS);
+		keep_answer(k, req, -REFUSAL_STREAMS);
 		return;
 	}
 	keep = keep_new(k, stream);
 	if (!keep) {
-		answer(k, req, -REFUSAL_OVERLOAD);
+		keep_answer(k, req, -REFUSAL_OVERLOAD);
 		return;
 	}
+	req->confirm = false; /* the take itself reads the head after this */
 	list_append(&keep->askers, &req->node);
 	keep_start_take(keep);
 }
@@ -299,8 +310,13 @@ void keeper_release(struct keeper_take *req)
 	struct keep *keep = req->keep;
 	req->keep = NULL;
 	req->writer = NULL;
-	CHECK(keep && keep->held);
 	list_remove(&req->node);
+	keep_unhold(keep);
+}
+
+void keep_unhold(struct keep *keep)
+{
+	CHECK(keep && keep->held);
 	if (--keep->held)
 		return;
 	if (keep->state == KEEP_OVER)

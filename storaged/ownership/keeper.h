@@ -38,6 +38,10 @@ struct keeper_take {
 	void (*over)(struct keeper_take *req, int status);
 	bool create; /* make the head when the stream never existed; else -ENOENT: there is no such
 			stream */
+	/* What was taken before this request is confirmed by a read of the head that begins after
+	 * it, and taken anew when it has become another's meanwhile. For who answers from the
+	 * writer's memory what nothing would correct later. */
+	bool confirm;
 	/* private */
 	struct keeper *keeper;
 	struct keep *keep;

@@ -12,6 +12,7 @@
  *	  |  | somebody asks meanwhile
  *	  v  |
  *	READY --> YIELDING --------------------------------------> freed
+ *	  |  fenced, and somebody asks: TAKING
  *	  |  idle, stopping    |
  *	  |                    | askers still hold it
  *	  +--> OVER <----------+  no longer found; freed when the last one releases it
@@ -33,6 +34,9 @@ struct keep {
 	struct writer_life life;
 	struct list askers; /* wait for the take */
 	struct list holders;
+	struct list confirming, to_confirm; /* wait for the read of the head under way; for the
+					       next */
+	struct store_read confirm_read;
 	unsigned held;
 	struct list moves;        /* who waits for it to be given up */
 	struct keeper_lend *lend; /* whom it is lent to, or waits to be */
@@ -74,6 +78,16 @@ void keep_yield_to_move(struct keep *keep);
 void keep_tell_over(struct keep *keep, int status);
 /* It is not ours any more. */
 void keep_end_moves(struct keep *keep);
+
+/* The asker's done() comes, with the writer, which it then holds; or with a refusal. */
+void keep_grant(struct keep *keep, struct keeper_take *req);
+void keep_answer(struct keeper *k, struct keeper_take *req, int status);
+/* A holder fewer. May be the end of the keep. */
+void keep_unhold(struct keep *keep);
+
+/* --- keeper_confirm.c --- */
+/* READY: the asker gets the writer once the head was read and is still ours. */
+void keep_confirm(struct keep *keep, struct keeper_take *req);
 
 /* --- keeper_lend.c --- */
 /* The stream is nobody's here: it goes to who waits for it. */

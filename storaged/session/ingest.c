@@ -109,6 +109,7 @@ static void take(struct ingest *in)
 	in->take.done = on_taken;
 	in->take.over = on_over;
 	in->take.create = true;
+	in->take.confirm = true; /* what OPENED says comes from memory, and is final */
 	keeper_take(in->service->config.keeper, &in->take, in->stream);
 }
 

@@ -15,13 +15,19 @@ static struct retrieve *of_request(struct request *req)
 	return container_of(req, struct retrieve, request);
 }
 
-static void drop_group(struct retrieve *r)
+static void drop_tables(struct retrieve *r)
 {
-	retrieve_drop_plan(r);
 	for (size_t i = 0; i < r->chunk_count; i++) {
 		if (r->chunks[i].loaded)
 			reader_table_release(r->service->config.reader, &r->chunks[i].table);
+		r->chunks[i].loaded = false;
 	}
+}
+
+static void drop_group(struct retrieve *r)
+{
+	retrieve_drop_plan(r);
+	drop_tables(r);
 	memset(r->chunks, 0, sizeof(r->chunks));
 	r->chunk_count = 0;
 }
@@ -56,6 +62,7 @@ static void end(struct retrieve *r)
 	tail_end(r);
 	admit_fetch_end(r->service->config.admit);
 	metrics_gauge_add(METRIC_FETCHES, -1);
+	drop_tables(r); /* reads of the store may outlast the reader, which wants its tables back */
 	release(r);
 }
 
@@ -199,20 +206,30 @@ void retrieve_start(struct retrieve *r)
 
 static void on_loaded(struct retrieve *r);
 
+/* Whether a chunk is gone, or its bytes say nothing; else the store has trouble that will pass, and
+ * what it holds must not be left out. */
+static bool is_lost(int status)
+{
+	return status == -ENOENT || status == ERR_VERSION ||
+	       refusal_of_error(status) == REFUSAL_DAMAGED;
+}
+
 static void on_table(struct reader_table *table)
 {
 	struct retrieve_chunk *c = container_of(table, struct retrieve_chunk, table);
 	struct retrieve *r = c->retrieve;
+	int status = table->status;
 	c->loading = false;
-	c->loaded = !table->status;
-	if (table->status == -ENOENT)
-		r->pending_cause = GAP_EXPIRED;
-	else if (table->status)
-		r->pending_cause = GAP_DAMAGED;
-	c->lost = table->status != 0;
+	c->loaded = !status;
+	c->lost = status && is_lost(status);
+	if (c->lost)
+		r->pending_cause = status == -ENOENT ? GAP_EXPIRED : GAP_DAMAGED;
 	if (retrieve_operation_ended(r))
 		return;
-	on_loaded(r);
+	if (status && !c->lost)
+		retrieve_finish(r, refusal_of_error(status));
+	else
+		on_loaded(r);
 }
 
 /* Whether a chunk before `next` reaches past `reach_us`. Chunks are in the order of their starts,

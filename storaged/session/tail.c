@@ -48,6 +48,7 @@ void tail_begin(struct retrieve *r)
 	r->operations++;
 	r->take.done = on_taken;
 	r->take.create = false;
+	r->take.confirm = true; /* a writer that has ended elsewhere would never tell of anything */
 	keeper_take(r->service->config.keeper, &r->take, r->stream);
 }
 

@@ -96,6 +96,7 @@ static struct store *model_store_new(struct store_backend *backend, struct loop 
 	for (int i = 0; i < m->options.pool_count; i++)
 		store->store.alignment[i] = m->options.pools[i].alignment;
 	store->model = m;
+	store->number = ++m->stores_made;
 	list_init(&store->ops);
 	list_append(&m->stores, &store->node);
 	return &store->store;
@@ -137,6 +138,19 @@ void store_model_stall(struct store_backend *backend, struct store *s, bool stal
 	else
 		m->stalled = stalled;
 	model_ops_resume(m);
+}
+
+void store_model_cut(struct store *s, bool requests, bool replies)
+{
+	struct model_store *store = container_of(s, struct model_store, store);
+	store->requests_cut = requests;
+	store->replies_cut = replies;
+	model_ops_resume(store->model);
+}
+
+unsigned store_model_number(struct store *s)
+{
+	return container_of(s, struct model_store, store)->number;
 }
 
 void store_model_release(struct store_backend *backend)

@@ -63,6 +63,14 @@ void store_model_withdraw(struct store_model_fault *fault);
 
 /* While stalled, operations of `s` (NULL: of every store) wait, answers included. */
 void store_model_stall(struct store_backend *model, struct store *s, bool stalled);
+/* Cuts the way between the node of `s` and the backend: requests do not get there, or answers do not
+ * come back, or both. Who waits is told ERR_UNKNOWN (a read: -ETIMEDOUT) unknown_after_ns later; a
+ * write that had not got there may still arrive, up to late_max_ns after that. Opened again, what
+ * still waits goes on. */
+void store_model_cut(struct store *s, bool requests, bool replies);
+/* A store's number, by which an observer knows who made a change: 1, 2, 3 ... in the order of
+ * store_new. */
+unsigned store_model_number(struct store *s);
 /* Operations that are STUCK go on. */
 void store_model_release(struct store_backend *model);
 /* Writes parked to be applied late are applied now, in the order of submission. */
@@ -95,6 +103,14 @@ struct store_model_counters {
 };
 struct store_model_counters store_model_counters(const struct store_backend *model);
 
+/* A change that was applied. */
+struct store_model_change {
+	int pool;
+	const char *name;
+	const struct store_edits *edits; /* one part of a body at most */
+	unsigned origin;                 /* number of the store that asked for it, alive or not */
+	bool late;                       /* it was told as unknown, or its node had died */
+};
 /* Told after each change was applied, for tests of invariants; set to NULL by default. */
-typedef void (*store_model_observer_fn)(void *user, int pool, const char *name);
+typedef void (*store_model_observer_fn)(void *user, const struct store_model_change *change);
 void store_model_observe(struct store_backend *model, store_model_observer_fn observer, void *user);

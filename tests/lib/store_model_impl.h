@@ -16,6 +16,7 @@ struct model {
 	struct list orphans; /* operations of killed nodes on their way */
 	bool stalled;
 	uint64_t releases; /* calls of store_model_release */
+	unsigned stores_made;
 	struct store_model_counters counters;
 	store_model_observer_fn observer;
 	void *observer_user;
@@ -26,7 +27,8 @@ struct model_store {
 	struct model *model;
 	struct list node;
 	struct list ops; /* not answered yet */
-	bool stalled;
+	unsigned number;
+	bool stalled, requests_cut, replies_cut;
 	unsigned answering; /* depth of done() calls under way */
 	struct loop_task *closed;
 };
@@ -46,6 +48,7 @@ struct model_op {
 	struct list node; /* in its store's ops, or in the model's parked or orphans */
 	struct model *model;
 	struct model_store *store; /* NULL: nobody waits for the answer any more */
+	unsigned origin;           /* number of the store that it came from */
 	enum model_op_kind kind;
 	enum model_op_stage stage;
 	enum store_model_fate fate;
@@ -71,6 +74,16 @@ void model_submit_read(struct store *s, struct store_read *req, int pool, const 
 void model_submit_list(struct store *s, struct store_list *req, int pool, const char *prefix);
 void model_submit_space(struct store *s, struct store_space *req, int pool);
 
+/* A write's operation with a copy of its edits; NULL when memory is short. */
+struct model_op *model_write_new(
+	struct model *m, const char *name, const struct store_edits *edits);
+/* Parks `twin`, a copy of the write `op`, to be applied so much later. */
+void model_op_park(const struct model_op *op, struct model_op *twin, int64_t late_ns);
+/* Goes on in so long; what goes on is model_op_proceed. */
+void model_op_plan(struct model_op *op, int64_t delay_ns);
+void model_op_proceed(struct loop_timer *timer);
+/* Half of a round trip. */
+int64_t model_op_latency_ns(struct model_op *op);
 void model_op_free(struct model_op *op);
 /* Applies a parked write now and frees it. */
 void model_op_apply_late(struct model_op *op);

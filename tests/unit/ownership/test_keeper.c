@@ -235,6 +235,113 @@ static void test_as_many_streams_as_it_may(void **state)
 	place_end(&p);
 }
 
+static void confirm(struct daemon *d, struct asker *a)
+{
+	*a = (struct asker){.take = {.done = on_done, .confirm = true}};
+	keeper_take(d->keeper, &a->take, STREAM);
+	assert_int_equal(a->done, 0);
+}
+
+static uint64_t epoch_of(const struct asker *a)
+{
+	answered(a, 0);
+	return writer_epoch(a->take.writer);
+}
+
+/* A stream that another has taken is READY here until something is refused; who must know asks the
+ * head. */
+static void test_confirmed_by_the_head(void **state)
+{
+	(void)state;
+	struct place p;
+	struct asker a, b, c, others;
+	place_start(&p, 0);
+	struct daemon *one = &p.daemons[0], *two = &p.daemons[1];
+	ask(one, &a, STREAM, true);
+	run_s(&p, 1);
+	keeper_release(&a.take);
+	/* ours: a read, no write; those who come while it is under way share the next */
+	uint64_t writes = store_counters(one->store, STORE_META)->writes;
+	uint64_t reads = store_counters(one->store, STORE_META)->reads;
+	confirm(one, &a);
+	confirm(one, &b);
+	confirm(one, &c);
+	run_s(&p, 1);
+	assert_true(epoch_of(&a) == 1 && epoch_of(&b) == 1 && epoch_of(&c) == 1);
+	assert_int_equal(store_counters(one->store, STORE_META)->writes, writes);
+	assert_int_equal(store_counters(one->store, STORE_META)->reads, reads + 2);
+	keeper_release(&a.take);
+	keeper_release(&b.take);
+	/* another's meanwhile: taken anew, once nobody holds what has ended */
+	ask(two, &others, STREAM, false);
+	run_s(&p, 1);
+	assert_true(epoch_of(&others) == 2);
+	ask(one, &a, STREAM, false);
+	run_s(&p, 1);
+	assert_true(epoch_of(&a) == 1);
+	keeper_release(&a.take);
+	confirm(one, &a);
+	confirm(one, &b);
+	run_s(&p, 1);
+	answered(&a, -REFUSAL_TAKING_OVER);
+	answered(&b, -REFUSAL_TAKING_OVER);
+	keeper_release(&c.take);
+	confirm(one, &a);
+	run_s(&p, 1);
+	assert_true(epoch_of(&a) == 3);
+	keeper_release(&a.take);
+	confirm(two, &b);
+	keeper_release(&others.take);
+	run_s(&p, 1);
+	assert_true(epoch_of(&b) == 4);
+	confirm(one, &a);
+	run_s(&p, 1);
+	assert_true(epoch_of(&a) == 5);
+	keeper_release(&a.take);
+	keeper_release(&b.take);
+	place_end(&p);
+}
+
+static void test_confirming_fails_and_is_stopped(void **state)
+{
+	(void)state;
+	struct place p;
+	struct asker a, b;
+	place_start(&p, 0);
+	struct daemon *one = &p.daemons[0];
+	ask(one, &a, STREAM, true);
+	run_s(&p, 1);
+	keeper_release(&a.take);
+	struct store_model_fault fault = {.fate = STORE_MODEL_EIO, .reads = true, .times = 1};
+	store_model_plan(p.model, &fault);
+	confirm(one, &a);
+	confirm(one, &b);
+	run_s(&p, 1);
+	answered(&a, -REFUSAL_STORE);
+	assert_true(epoch_of(&b) == 1);
+	keeper_release(&b.take);
+	/* stopped at every moment of it */
+	for (int us = 0; us < 12000; us += 250) {
+		confirm(one, &a);
+		confirm(one, &b);
+		sim_run_for(&p.world, us * 1000);
+		daemon_stop_begin(one);
+		run_s(&p, 1);
+		assert_int_equal(a.done, 1);
+		assert_int_equal(b.done, 1);
+		if (!a.take.status)
+			keeper_release(&a.take);
+		if (!b.take.status)
+			keeper_release(&b.take);
+		daemon_stop(&p, one);
+		daemon_start(&p, one, 0);
+		ask(one, &a, STREAM, false);
+		run_s(&p, 1);
+		keeper_release(&a.take);
+	}
+	place_end(&p);
+}
+
 static void count_one(void *user, struct writer *w)
 {
 	assert_non_null(w);
@@ -467,6 +574,8 @@ int main(void)
 		cmocka_unit_test(test_idle_streams_are_forgotten),
 		cmocka_unit_test(test_as_many_streams_as_it_may),
 		cmocka_unit_test(test_each),
+		cmocka_unit_test(test_confirmed_by_the_head),
+		cmocka_unit_test(test_confirming_fails_and_is_stopped),
 		cmocka_unit_test(test_lost_to_another_daemon),
 		cmocka_unit_test(test_a_store_that_fails_is_told),
 		cmocka_unit_test(test_stop_yields_everything),

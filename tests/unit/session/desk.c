@@ -118,6 +118,8 @@ void desk_stop(struct desk *d)
 		wait_end(d, l);
 		service_free(&d->services[i]);
 		store_free(&l->store, &l->closed);
+		if (d->stuck)
+			store_model_release(d->model);
 		wait_end(d, l);
 	}
 	sim_run_for(&d->world, MINUTE);

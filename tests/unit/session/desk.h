@@ -34,6 +34,7 @@ struct desk {
 	struct loop *loop_of[DESK_LOOPS];
 	unsigned loop_count;
 	struct sim_loop people; /* where those who dial live */
+	bool stuck; /* operations of the store are, and go on when nothing else is left */
 };
 
 void desk_start(struct desk *d, unsigned loops, const struct store_model_options *options);

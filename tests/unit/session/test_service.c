@@ -613,6 +613,65 @@ static void test_people_leave_at_any_moment(void **state)
 	}
 }
 
+/* An error of the store that passes is told, and leaves no hole behind that looks like damage. */
+static void test_a_store_that_fails_is_no_damage(void **state)
+{
+	struct desk d;
+	struct person recorder, viewer;
+	struct footage f;
+	uint64_t seqs[128];
+	desk_start(&d, loops_of(state), NULL);
+	footage_start(&f, "gate-1/main", false);
+	f.at = d.world.wall;
+	int64_t start_us = f.at.us;
+	desk_camera(&d, "gate-1");
+	person_dial(&recorder, &d, "rec", ROLE_RECORDER);
+	person_dial(&viewer, &d, "chen", ROLE_INVESTIGATOR);
+	person_record(&recorder, &f, 10);
+	sim_run_for(&d.world, 90 * NS_PER_SECOND); /* the chunk is sealed in silence */
+	struct store_model_fault fault = {
+		.fate = STORE_MODEL_EIO, .reads = true, .prefix = "chk/", .times = 1};
+	store_model_plan(d.model, &fault);
+	person_expect_refusal(
+		&viewer, ask_fetch(&viewer, NULL, f.stream, start_us, f.at.us), REFUSAL_STORE);
+	assert_int_equal(take_fragments(&viewer,
+				 ask_fetch(&viewer, NULL, f.stream, start_us, f.at.us), seqs, 128),
+		10);
+	for (unsigned i = 0; i < 10; i++)
+		assert_int_equal(seqs[i], i + 1);
+	person_leave(&recorder);
+	person_leave(&viewer);
+	desk_stop(&d);
+}
+
+/* The daemon stops while a fetch, whose viewer has gone, still waits for the store: the reader ends
+ * before that read does. */
+static void test_a_slow_read_outlasts_the_reader(void **state)
+{
+	struct desk d;
+	struct person recorder, viewer;
+	struct footage f;
+	desk_start(&d, loops_of(state), NULL);
+	footage_start(&f, "gate-1/main", false);
+	f.at = d.world.wall;
+	int64_t start_us = f.at.us;
+	desk_camera(&d, "gate-1");
+	person_dial(&recorder, &d, "rec", ROLE_RECORDER);
+	person_dial(&viewer, &d, "chen", ROLE_INVESTIGATOR);
+	person_record(&recorder, &f, 10);
+	person_leave(&recorder);
+	sim_run_for(&d.world, 90 * NS_PER_SECOND);
+	/* what follows the table's two reads */
+	struct store_model_fault fault = {
+		.fate = STORE_MODEL_STUCK, .reads = true, .prefix = "chk/", .skip = 2, .times = 1};
+	store_model_plan(d.model, &fault);
+	(void)ask_fetch(&viewer, NULL, f.stream, start_us, f.at.us); /* no answer is waited for */
+	sim_run_for(&d.world, NS_PER_SECOND);
+	person_leave(&viewer);
+	d.stuck = true;
+	desk_stop(&d);
+}
+
 #define BOTH(test)                                                                                 \
 	{#test " one loop", test, NULL, NULL, (void *)&one_loop},                                  \
 	{                                                                                          \
@@ -632,6 +691,8 @@ int main(void)
 		BOTH(test_credit_holds_a_fetch_back),
 		BOTH(test_damage_is_told_and_the_rest_comes),
 		BOTH(test_verified_and_rebuilt),
+		BOTH(test_a_store_that_fails_is_no_damage),
+		BOTH(test_a_slow_read_outlasts_the_reader),
 		BOTH(test_people_leave_at_any_moment),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -325,6 +325,58 @@ static void refusals_change_nothing(void **state)
 	assert_int_equal(a.read.status, ERR_CHECKSUM);
 }
 
+struct seen {
+	unsigned changes, origin, late;
+};
+
+static void see(void *user, const struct store_model_change *change)
+{
+	struct seen *seen = user;
+	assert_string_equal(change->name, "o");
+	assert_int_equal(change->pool, STORE_META);
+	seen->changes++;
+	seen->origin = change->origin;
+	seen->late += change->late;
+}
+
+static void a_cut_ends_with_unknown(void **state)
+{
+	struct nodes *n = *state;
+	struct asked a, b;
+	struct seen seen = {0};
+	store_model_options(n->model)->unknown_after_ns = 2 * SECOND;
+	assert_int_equal(put(n, "o", "7", "one"), 0);
+	store_model_observe(n->model, see, &seen);
+	/* answers do not come back: the write happens all the same */
+	store_model_cut(n->stores[1], false, true);
+	ask_write(n->stores[1], &a, STORE_META, "o", &(struct store_edits){0});
+	assert_false(sim_run_until(&n->world, answered, &a, SECOND));
+	assert_int_equal(seen.changes, 1);
+	assert_int_equal(seen.origin, store_model_number(n->stores[1]));
+	ask_read(n->stores[1], &b, STORE_META, "o");
+	assert_true(sim_run_until(&n->world, answered, &b, 3 * SECOND));
+	assert_int_equal(a.write.status, ERR_UNKNOWN);
+	assert_int_equal(b.read.status, -ETIMEDOUT);
+	/* requests do not get there: some arrive later, some never; none twice */
+	store_model_cut(n->stores[1], true, false);
+	unsigned asked = 20;
+	for (unsigned i = 0; i < asked; i++) {
+		ask_write(n->stores[1], &a, STORE_META, "o", &(struct store_edits){0});
+		assert_true(sim_run_until(&n->world, answered, &a, 3 * SECOND));
+		assert_int_equal(a.write.status, ERR_UNKNOWN);
+	}
+	sim_run_for(&n->world, 100 * SECOND);
+	assert_in_range(seen.late, 1, asked - 1);
+	assert_int_equal(seen.changes, 1 + seen.late);
+	/* opened again, what waits goes on */
+	ask_write(n->stores[1], &a, STORE_META, "o", &(struct store_edits){0});
+	assert_false(sim_run_until(&n->world, answered, &a, SECOND));
+	store_model_cut(n->stores[1], false, false);
+	assert_true(sim_run_until(&n->world, answered, &a, SECOND));
+	assert_int_equal(a.write.status, 0);
+	store_model_observe(n->model, NULL, NULL);
+}
+
 static void a_stalled_store_waits(void **state)
 {
 	struct nodes *n = *state;
@@ -503,7 +555,8 @@ int main(void)
 		TEST(a_full_pool_takes_what_does_not_grow),
 		TEST(an_erasure_coded_pool_takes_aligned_appends), TEST(attributes_have_limits),
 		TEST(unknown_outcomes), TEST(refusals_change_nothing), TEST(a_stalled_store_waits),
-		TEST(a_paused_loop_hears_later), cmocka_unit_test(a_killed_node_is_silent),
+		TEST(a_cut_ends_with_unknown), TEST(a_paused_loop_hears_later),
+		cmocka_unit_test(a_killed_node_is_silent),
 		cmocka_unit_test(closing_answers_everything_first), TEST(lists_and_measures),
 		TEST(memory_runs_out_at_each_point)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
