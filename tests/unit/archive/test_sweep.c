@@ -66,9 +66,11 @@ static struct tally tally(struct scene *s)
 }
 
 /* H4: removed only what the durable index calls dropping. */
-static void on_change(void *user, int pool, const char *name)
+static void on_change(void *user, const struct store_model_change *change)
 {
 	struct scene *s = user;
+	int pool = change->pool;
+	const char *name = change->name;
 	struct chunk_id id;
 	char stream[STREAM_NAME_MAX + 1], partition[STORE_NAME_MAX + 1];
 	size_t len;
