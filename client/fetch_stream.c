@@ -289,8 +289,9 @@ static void on_patience(struct loop_timer *timer)
 
 void fetch_stream_start(struct fetch_stream *s)
 {
-	s->exchange = (struct exchange){
-		.ops = &ops, .camera = s->camera, .reads = true, .follows = s->fetch->follow};
+	s->exchange = (struct exchange){.ops = &ops,
+		.camera = s->camera, /* the newest fragments nobody but the owner has */
+		.reads = !s->fetch->follow};
 	s->pause.fire = on_pause;
 	s->patience.fire = on_patience;
 	exchange_start(&s->fetch->core->router, &s->exchange);

@@ -2,6 +2,7 @@
 #include "client/peer.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -265,11 +266,11 @@ static void on_ready(
 	struct channel *ch, struct channel_user *user, const Steppe__Wire__Hello *hello)
 {
 	struct peer *p = of_user(user);
-	(void)ch;
-	(void)hello; /* a client talks to any level: what it lacks shows in refusals */
+	(void)ch; /* a client talks to any level: what it lacks shows in refusals */
 	if (p->state == PEER_CLOSING)
 		return;
 	bool back = peer_is_unreachable(p);
+	snprintf(p->node_id, sizeof(p->node_id), "%s", hello->node ? hello->node : "");
 	p->state = PEER_READY;
 	p->last_number = p->map_number = 0;
 	p->ready_since = loop_now(p->router->loop);

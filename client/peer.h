@@ -37,6 +37,7 @@ struct peer {
 	struct list by_number[PEER_BUCKETS];
 	uint32_t last_number;
 	bool configured; /* by the caller, not learned from a redirect or the map */
+	char node_id[PLACEMENT_NODE_MAX + 1]; /* who greeted there last; "": not known */
 
 	/* peer_watch.c */
 	struct loop_timer watch;

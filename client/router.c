@@ -162,7 +162,7 @@ static void lose_misplaced(struct peer *p)
 	list_each_safe (node, &p->exchanges) {
 		struct exchange *x = list_entry(node, struct exchange, node);
 		bool any = x->any;
-		if (!p->doubted && !x->doubts && !(any && x->follows))
+		if (!p->doubted && !x->doubts)
 			continue;
 		const struct peer *to = router_choose(p->router, x);
 		if (to && to != p) {

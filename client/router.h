@@ -68,7 +68,6 @@ struct exchange {
 			       reached, "host:port"; NULL: the camera's */
 	bool reads;         /* any daemon can answer if the camera's cannot be reached; see
 			       exchange_asks_any */
-	bool follows;       /* ... but is lost again as soon as the camera's can be */
 	/* private */
 	struct router *router;
 	struct peer *peer;

@@ -47,10 +47,16 @@ static bool is_fresh(const struct peer *p)
 	return p->state != PEER_BACKOFF && !p->doubted;
 }
 
-/* Of a node's addresses the first that does not fail just now. */
+/* A channel to the node at whatever address; else of its addresses the first that does not fail just
+ * now. What the map calls a node need not be what the caller calls it, nor be reachable from here. */
 static struct peer *peer_of_node(struct router *r, const struct cluster_node *n)
 {
 	struct peer *first = NULL;
+	list_each (node, &r->peers) {
+		struct peer *p = list_entry(node, struct peer, node);
+		if (p->state == PEER_READY && !p->doubted && strcmp(p->node_id, n->id) == 0)
+			return p;
+	}
 	for (size_t i = 0; i < n->address_count; i++) {
 		struct peer *p = peer_get(r, n->addresses[i], false);
 		if (p && is_fresh(p))

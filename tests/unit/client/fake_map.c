@@ -27,7 +27,8 @@ static void build(const struct fake_map *m, struct message *to)
 	for (unsigned i = 0; i < m->count; i++) {
 		Steppe__Wire__MapNode *n = to->pointers[i] = &to->nodes[i];
 		steppe__wire__map_node__init(n);
-		snprintf(to->addresses[i], sizeof(to->addresses[i]), "%s:1", m->names[i]);
+		snprintf(to->addresses[i], sizeof(to->addresses[i]), "%s:1",
+			m->addresses ? m->addresses : m->names[i]);
 		to->address_pointers[i] = to->addresses[i];
 		n->id = (char *)m->names[i];
 		n->addresses = &to->address_pointers[i];

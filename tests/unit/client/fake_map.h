@@ -13,6 +13,7 @@ struct fake_map {
 	unsigned count;
 	const char *names[FAKE_NODES];
 	bool dead[FAKE_NODES];
+	const char *addresses; /* of all nodes, in place of their names; NULL: these */
 };
 
 /* The name of a camera's owner; NULL: nobody is alive. */
