@@ -99,46 +99,38 @@ static uint32_t samples_before(
 	return n;
 }
 
-/* A run as bmff_fragment_build takes it; its arrays lie in one allocation. */
-struct made_run {
-	struct bmff_run run;
-	struct bmff_sample *samples;
-	struct slice *payload;
+/* What a track gives to the fragment. */
+struct part {
+	unsigned track;
+	uint32_t count; /* of its pending samples, from the first */
+	size_t bytes;
 };
 
-static int make_run(struct fragmenter *f, unsigned track, uint32_t count, struct made_run *ret_run)
+static int make_run(struct fragmenter *f, struct part *part, struct bmff_run *ret_run)
 {
-	struct fragmenter_track *t = &f->tracks[track];
-	struct bmff_sample *samples = calloc(count, sizeof(*samples));
-	struct slice *payload = calloc(count, sizeof(*payload));
-	if (!samples || !payload) {
-		free(samples);
-		free(payload);
+	struct fragmenter_track *t = &f->tracks[part->track];
+	struct bmff_sample *samples = calloc(part->count, sizeof(*samples));
+	if (!samples)
 		return -ENOMEM;
-	}
-	for (uint32_t i = 0; i < count; i++) {
+	for (uint32_t i = 0; i < part->count; i++) {
 		const struct fragmenter_sample *s = &t->pending[i];
 		samples[i] = (struct bmff_sample){
-			.size = (uint32_t)s->data.len,
+			.size = s->len,
 			.duration = (uint32_t)s->duration,
 			.cts_offset = (int32_t)(s->pts - s->dts),
 			.sync = s->sync,
 		};
-		payload[i] = s->data;
+		part->bytes += s->len;
 	}
 	int64_t decode_time = t->pending[0].dts + t->out_offset;
 	if (decode_time < t->out_end)
 		decode_time = t->out_end; /* rounding between tracks, or sound that overlaps a new
 					     beginning */
-	ret_run->samples = samples;
-	ret_run->payload = payload;
-	ret_run->run = (struct bmff_run){
-		.track_id = track + 1,
+	*ret_run = (struct bmff_run){
+		.track_id = part->track + 1,
 		.decode_time = (uint64_t)decode_time,
-		.sample_count = count,
+		.sample_count = part->count,
 		.samples = samples,
-		.payload = payload,
-		.payload_count = count,
 	};
 	return 0;
 }
@@ -180,30 +172,55 @@ static void set_flags(struct fragmenter *f, bool has_master, struct fragment_hea
 	h->clock_error_us = f->clock_error_us;
 }
 
-static void take_pending(
-	struct fragmenter *f, unsigned track, uint32_t count, const struct bmff_run *run)
+/* The samples are in the fragment, their bytes too. */
+static void take_pending(struct fragmenter *f, const struct part *part, const struct bmff_run *run)
 {
-	struct fragmenter_track *t = &f->tracks[track];
+	struct fragmenter_track *t = &f->tracks[part->track];
 	t->out_end = (int64_t)run->decode_time;
-	for (uint32_t i = 0; i < count; i++) {
+	for (uint32_t i = 0; i < part->count; i++)
 		t->out_end += t->pending[i].duration;
-		f->pending_bytes -= t->pending[i].data.len;
-		slice_drop(&t->pending[i].data);
-	}
-	memmove(t->pending, t->pending + count, (t->count - count) * sizeof(*t->pending));
-	t->count -= count;
+	f->pending_bytes -= part->bytes;
+	memmove(t->pending, t->pending + part->count,
+		(t->count - part->count) * sizeof(*t->pending));
+	t->count -= part->count;
 }
 
-static int make_item(struct fragmenter *f, const struct bmff_run *runs, size_t run_count,
-	struct fragment_header *h, struct item **ret_item)
+/* Head and media of the parts. The first part's bytes, nearly all, stay where they are; the others'
+ * are put behind. */
+static int make_body(struct fragmenter *f, const struct part *parts, const struct bmff_run *runs,
+	size_t count, struct fragment_header *h, struct buf **ret_body)
 {
-	h->seq = ++f->serial; /* until it is numbered: what mfhd shows */
+	size_t samples = 0, bytes = 0;
+	for (size_t i = 0; i < count; i++) {
+		samples += parts[i].count;
+		bytes += parts[i].bytes;
+	}
+	size_t head = BMFF_FRAGMENT_HEAD_SIZE(count, samples), first = parts[0].bytes;
+	if (head + bytes > FRAGMENT_BODY_MAX)
+		return ERR_LIMIT;
 	struct buf *body;
-	int rc = bmff_fragment_build(runs, run_count, h, &body);
+	int rc =
+		payload_take(&f->tracks[parts[0].track].payload, first, head, bytes - first, &body);
 	if (rc < 0)
 		return rc;
+	rc = bmff_fragment_head(runs, count, h, body->data);
+	if (rc < 0) {
+		buf_unref(&body);
+		return rc;
+	}
+	uint8_t *to = body->data + head + first;
+	for (size_t i = 1; i < count; i++) {
+		payload_move(&f->tracks[parts[i].track].payload, parts[i].bytes, to);
+		to += parts[i].bytes;
+	}
+	*ret_body = body;
+	return 0;
+}
+
+static int make_item(
+	struct fragmenter *f, struct fragment_header *h, struct buf *body, struct item **ret_item)
+{
 	struct item *item = item_new(h, f->init, body);
-	buf_unref(&body);
 	if (!item)
 		return -ENOMEM;
 	if (f->gap_cause && f->end_us >= 0 && f->end_us < h->capture.us) {
@@ -214,14 +231,39 @@ static int make_item(struct fragmenter *f, const struct bmff_run *runs, size_t r
 	return 0;
 }
 
+/* The parts as one item; what is pending of them is gone then. */
+static int join(struct fragmenter *f, const struct part *parts, const struct bmff_run *runs,
+	size_t count, struct fragment_header *h, struct item **ret_item)
+{
+	struct buf *body;
+	struct item *item;
+	set_times(f, parts[0].track, parts[0].count, h);
+	set_flags(f, parts[0].track == f->master, h);
+	h->seq = ++f->serial; /* until it is numbered: what mfhd shows */
+	int rc = make_body(f, parts, runs, count, h, &body);
+	if (rc < 0)
+		return rc;
+	rc = make_item(f, h, body, &item);
+	buf_unref(&body);
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < count; i++)
+		take_pending(f, &parts[i], &runs[i]);
+	f->end_us = fragment_end(&item->header).us;
+	f->last_capture_us = item->header.capture.us;
+	f->discontinuous = false;
+	f->gap_cause = 0;
+	*ret_item = item;
+	return 0;
+}
+
 int fragment_cut(struct fragmenter *f, const struct fragment_cut *cut, struct item **ret_item)
 {
-	struct made_run made[FRAGMENT_TRACKS_MAX] = {0};
+	struct part parts[FRAGMENT_TRACKS_MAX] = {0};
 	struct bmff_run runs[FRAGMENT_TRACKS_MAX];
-	unsigned order[FRAGMENT_TRACKS_MAX];
-	uint32_t counts[FRAGMENT_TRACKS_MAX];
 	size_t n = 0;
 	int rc = 0;
+	struct item *item = NULL;
 	struct fragment_header h = {0};
 	for (unsigned k = 0; rc == 0 && k < f->track_count; k++) {
 		/* the master's first, so that its sync sample is first in mdat */
@@ -237,31 +279,15 @@ int fragment_cut(struct fragmenter *f, const struct fragment_cut *cut, struct it
 		bool known = master ? cut->next_known : count < t->count;
 		if (settle_durations(t, count, known, next) && (master || n == 0))
 			h.flags |= FRAGMENT_ESTIMATED_DURATION;
-		rc = make_run(f, i, count, &made[n]);
-		runs[n] = made[n].run;
-		order[n] = i;
-		counts[n++] = count;
+		parts[n] = (struct part){.track = i, .count = count};
+		rc = make_run(f, &parts[n], &runs[n]);
+		n += rc == 0;
 	}
-	struct item *item = NULL;
-	if (rc == 0 && n > 0) {
-		set_times(f, order[0], counts[0], &h);
-		set_flags(f, order[0] == f->master, &h);
-		rc = make_item(f, runs, n, &h, &item);
-	}
-	if (rc == 0) {
-		for (size_t i = 0; i < n; i++)
-			take_pending(f, order[i], counts[i], &runs[i]);
-		if (item) {
-			f->end_us = fragment_end(&item->header).us;
-			f->last_capture_us = item->header.capture.us;
-			f->discontinuous = false;
-			f->gap_cause = 0;
-		}
+	if (rc == 0 && n > 0)
+		rc = join(f, parts, runs, n, &h, &item);
+	if (rc == 0)
 		*ret_item = item;
-	}
-	for (size_t i = 0; i < FRAGMENT_TRACKS_MAX; i++) {
-		free(made[i].samples);
-		free(made[i].payload);
-	}
+	while (n > 0)
+		free((struct bmff_sample *)runs[--n].samples);
 	return rc;
 }

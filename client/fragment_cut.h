@@ -18,5 +18,5 @@ bool fragment_cut_before(const struct fragmenter *f, const struct steppe_sample 
 /* Whether a next sample at `dts` is so late that the one before cannot have lasted until then. */
 bool fragment_cut_hole(const struct fragmenter_track *master, int64_t dts);
 /* Takes what is pending, but samples of other tracks that begin after the cut, and makes an item of
- * it; NULL when nothing is pending. */
+ * it; NULL when nothing is pending. After a failure what was pending is of no use any more. */
 int fragment_cut(struct fragmenter *f, const struct fragment_cut *cut, struct item **ret_item);

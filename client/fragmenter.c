@@ -52,10 +52,8 @@ static int track_read(const struct steppe_track *from, unsigned index, struct bm
 static void drop_pending(struct fragmenter *f)
 {
 	for (unsigned i = 0; i < f->track_count; i++) {
-		struct fragmenter_track *t = &f->tracks[i];
-		for (uint32_t j = 0; j < t->count; j++)
-			slice_drop(&t->pending[j].data);
-		t->count = 0;
+		payload_drop(&f->tracks[i].payload);
+		f->tracks[i].count = 0;
 	}
 	f->pending_bytes = 0;
 }
@@ -87,6 +85,7 @@ static int set_tracks(struct fragmenter *f, const struct steppe_track *tracks, u
 			.timescale = init.tracks[i].timescale,
 			.pending = t->pending,
 			.room = t->room,
+			.payload = t->payload,
 			.out_end = t->timescale == init.tracks[i].timescale ? t->out_end : 0,
 		};
 		if (f->master == count && t->media == BMFF_VIDEO)
@@ -255,19 +254,18 @@ static int append(struct fragmenter *f, struct fragmenter_track *t, const struct
 		t->pending = pending;
 		t->room = room;
 	}
-	struct buf *data = buf_copy(s->data, s->len);
-	if (!data)
-		return -ENOMEM;
+	int rc = payload_add(&t->payload, s->data, s->len);
+	if (rc < 0)
+		return rc;
 	struct fragmenter_sample *to = &t->pending[t->count++];
 	*to = (struct fragmenter_sample){
 		.dts = s->dts,
 		.pts = s->pts,
 		.duration = s->duration,
+		.len = (uint32_t)s->len,
 		.sync = s->sync || t->media != BMFF_VIDEO,
 		.sync_open = s->sync_open,
 	};
-	to->data = slice_of(data, 0, s->len);
-	buf_unref(&data);
 	if (t->running && s->dts > t->last_dts)
 		t->last_duration = s->dts - t->last_dts;
 	else if (s->duration)

@@ -11,6 +11,7 @@
 #pragma once
 
 #include "client/item.h"
+#include "client/payload.h"
 #include "client/steppe.h"
 #include "client/timebase.h"
 #include "proto/bmff.h"
@@ -19,7 +20,7 @@
 
 struct fragmenter_sample {
 	int64_t dts, pts, duration; /* ticks; duration 0: not known */
-	struct slice data;
+	uint32_t len;
 	bool sync, sync_open;
 };
 
@@ -28,11 +29,12 @@ struct fragmenter_track {
 	uint32_t timescale;
 	struct fragmenter_sample *pending; /* in decoding order */
 	uint32_t count, room;
-	int64_t last_dts;      /* of the last sample taken */
-	int64_t last_duration; /* between samples, typically; 0: not known */
-	int64_t out_offset;    /* tfdt = dts + this */
-	int64_t out_end;       /* tfdt at which the last fragment ended */
-	bool running;          /* last_dts is valid */
+	struct payload payload; /* their bytes */
+	int64_t last_dts;       /* of the last sample taken */
+	int64_t last_duration;  /* between samples, typically; 0: not known */
+	int64_t out_offset;     /* tfdt = dts + this */
+	int64_t out_end;        /* tfdt at which the last fragment ended */
+	bool running;           /* last_dts is valid */
 };
 
 struct fragmenter {

@@ -115,6 +115,13 @@ struct bmff_run {
 int bmff_fragment_build(const struct bmff_run *runs, size_t run_count, struct fragment_header *h,
 	struct buf **ret_body);
 
+/* Bytes that bmff_fragment_head writes, for so many runs and samples of all of them. */
+#define BMFF_FRAGMENT_HEAD_SIZE(runs, samples) (32u + 64u * (runs) + 16u * (samples))
+/* The same without the media: only what comes before it in the body, for a caller that has the
+ * runs' bytes one behind the other and this much room before them. Runs need no payload. */
+int bmff_fragment_head(
+	const struct bmff_run *runs, size_t run_count, struct fragment_header *h, uint8_t *to);
+
 /* A fragment body to be read: input and result. */
 struct bmff_fragment {
 	/* given */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Building fragments. */
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -13,6 +14,10 @@
 #define TRUN_HEADER 20u
 #define TRUN_SAMPLE 16u
 #define TRAF_SIZE   (8u + TFHD_SIZE + TFDT_SIZE + TRUN_HEADER) /* without samples */
+#define MDAT_HEADER 8u
+static_assert(BMFF_FRAGMENT_HEAD_SIZE(2u, 3u) ==
+		      8 + MFHD_SIZE + 2 * TRAF_SIZE + 3 * TRUN_SAMPLE + MDAT_HEADER,
+	"callers make as much room");
 
 #define TFHD_BASE_IS_MOOF UINT32_C(0x020000)
 #define TRUN_FLAGS                                                                                 \
@@ -20,26 +25,18 @@
 #define SAMPLE_SYNC     UINT32_C(0x02000000) /* depends on no other */
 #define SAMPLE_NOT_SYNC UINT32_C(0x01010000) /* depends on others; not a sync sample */
 
-/* Bytes of a run's samples; -EINVAL when its pieces of payload are not as many. */
-static int run_bytes(const struct bmff_run *run, uint64_t *ret_bytes)
-{
-	uint64_t samples = 0, payload = 0;
-	for (uint32_t i = 0; i < run->sample_count; i++)
-		samples += run->samples[i].size;
-	for (uint32_t i = 0; i < run->payload_count; i++)
-		payload += run->payload[i].len;
-	if (samples != payload)
-		return -EINVAL;
-	*ret_bytes = samples;
-	return 0;
-}
+/* What lies where in a fragment's body. */
+struct measures {
+	uint64_t moof_len, body_len;
+	uint64_t run_len[FRAGMENT_TRACKS_MAX]; /* bytes of a run's samples */
+};
 
-static int measure(const struct bmff_run *runs, size_t run_count,
-	uint64_t run_len[FRAGMENT_TRACKS_MAX], uint64_t *ret_moof_len, uint64_t *ret_body_len)
+static int measure(const struct bmff_run *runs, size_t run_count, struct measures *ret_measures)
 {
+	struct measures m = {.moof_len = 8 + MFHD_SIZE};
+	uint64_t media_len = 0;
 	if (run_count == 0 || run_count > FRAGMENT_TRACKS_MAX)
 		return -EINVAL;
-	uint64_t moof_len = 8 + MFHD_SIZE, media_len = 0;
 	for (size_t i = 0; i < run_count; i++) {
 		if (runs[i].track_id == 0 || runs[i].track_id > FRAGMENT_TRACKS_MAX ||
 			runs[i].sample_count == 0)
@@ -47,17 +44,29 @@ static int measure(const struct bmff_run *runs, size_t run_count,
 		for (size_t j = 0; j < i; j++)
 			if (runs[j].track_id == runs[i].track_id)
 				return -EINVAL;
-		int rc = run_bytes(&runs[i], &run_len[i]);
-		if (rc < 0)
-			return rc;
-		moof_len += TRAF_SIZE + (uint64_t)TRUN_SAMPLE * runs[i].sample_count;
-		media_len += run_len[i];
+		for (uint32_t j = 0; j < runs[i].sample_count; j++)
+			m.run_len[i] += runs[i].samples[j].size;
+		m.moof_len += TRAF_SIZE + (uint64_t)TRUN_SAMPLE * runs[i].sample_count;
+		media_len += m.run_len[i];
 	}
-	if (moof_len + 8 + media_len > FRAGMENT_BODY_MAX)
+	m.body_len = m.moof_len + MDAT_HEADER + media_len;
+	if (m.body_len > FRAGMENT_BODY_MAX)
 		return ERR_LIMIT;
-	*ret_moof_len = moof_len;
-	*ret_body_len = moof_len + 8 + media_len;
+	*ret_measures = m;
 	return 0;
+}
+
+/* Whether the runs' payload is what their samples say. */
+static bool payload_agrees(const struct bmff_run *runs, size_t run_count, const struct measures *m)
+{
+	for (size_t i = 0; i < run_count; i++) {
+		uint64_t len = 0;
+		for (uint32_t j = 0; j < runs[i].payload_count; j++)
+			len += runs[i].payload[j].len;
+		if (len != m->run_len[i])
+			return false;
+	}
+	return true;
 }
 
 /* Gives the place of tfdt's value. */
@@ -86,43 +95,66 @@ static uint32_t put_traf(struct bytes *b, const struct bmff_run *run, uint32_t d
 	return tfdt_offset;
 }
 
-int bmff_fragment_build(const struct bmff_run *runs, size_t run_count, struct fragment_header *h,
-	struct buf **ret_body)
+/* Writes all that comes before the media, and what the header says of it. */
+static void put_head(const struct bmff_run *runs, size_t run_count, const struct measures *m,
+	struct fragment_header *h, uint8_t *to)
 {
-	uint64_t run_len[FRAGMENT_TRACKS_MAX], moof_len, body_len;
-	int rc = measure(runs, run_count, run_len, &moof_len, &body_len);
-	if (rc < 0)
-		return rc;
-	struct buf *body = buf_new((size_t)body_len);
-	if (!body)
-		return -ENOMEM;
-
-	struct bytes b = bytes_writer(body->data, body->len);
+	struct bytes b = bytes_writer(to, (size_t)m->moof_len + MDAT_HEADER);
 	size_t moof = bmff_box_begin(&b, BMFF_FOURCC('m', 'o', 'o', 'f'));
 	size_t mfhd = bmff_full_box_begin(&b, BMFF_FOURCC('m', 'f', 'h', 'd'), 0, 0);
 	bytes_put_u32(&b, (uint32_t)h->seq);
 	bmff_box_end(&b, mfhd);
-	uint64_t data_offset = moof_len + 8;
+	uint64_t data_offset = m->moof_len + MDAT_HEADER;
 	memset(h->tfdt_offset, 0, sizeof(h->tfdt_offset));
 	for (size_t i = 0; i < run_count; i++) {
 		h->tfdt_offset[i] = put_traf(&b, &runs[i], (uint32_t)data_offset);
-		data_offset += run_len[i];
+		data_offset += m->run_len[i];
 	}
 	bmff_box_end(&b, moof);
-	CHECK(b.at == moof_len);
-
-	bytes_put_u32(&b, (uint32_t)(body_len - moof_len));
+	CHECK(b.at == m->moof_len);
+	bytes_put_u32(&b, (uint32_t)(m->body_len - m->moof_len));
 	bytes_put_u32(&b, BMFF_FOURCC('m', 'd', 'a', 't'));
-	for (size_t i = 0; i < run_count; i++)
-		for (uint32_t j = 0; j < runs[i].payload_count; j++)
-			bytes_put(&b, runs[i].payload[j].data, runs[i].payload[j].len);
-	CHECK(!b.error && b.at == body_len);
+	CHECK(!b.error && bytes_left(&b) == 0);
 
 	h->track_count = (uint8_t)run_count;
-	h->body_len = (uint32_t)body_len;
-	h->prefix_len = (uint32_t)moof_len + 8;
+	h->body_len = (uint32_t)m->body_len;
+	h->prefix_len = (uint32_t)m->moof_len + MDAT_HEADER;
 	if (h->flags & FRAGMENT_SYNC && runs[0].samples[0].sync)
 		h->prefix_len += runs[0].samples[0].size;
+}
+
+int bmff_fragment_head(
+	const struct bmff_run *runs, size_t run_count, struct fragment_header *h, uint8_t *to)
+{
+	struct measures m;
+	int rc = measure(runs, run_count, &m);
+	if (rc == 0)
+		put_head(runs, run_count, &m, h, to);
+	return rc;
+}
+
+int bmff_fragment_build(const struct bmff_run *runs, size_t run_count, struct fragment_header *h,
+	struct buf **ret_body)
+{
+	struct measures m;
+	int rc = measure(runs, run_count, &m);
+	if (rc < 0)
+		return rc;
+	if (!payload_agrees(runs, run_count, &m))
+		return -EINVAL;
+	struct buf *body = buf_new((size_t)m.body_len);
+	if (!body)
+		return -ENOMEM;
+	put_head(runs, run_count, &m, h, body->data);
+	uint8_t *to = body->data + m.moof_len + MDAT_HEADER;
+	for (size_t i = 0; i < run_count; i++) {
+		for (uint32_t j = 0; j < runs[i].payload_count; j++) {
+			const struct slice *piece = &runs[i].payload[j];
+			if (piece->len)
+				memcpy(to, piece->data, piece->len);
+			to += piece->len;
+		}
+	}
 	*ret_body = body;
 	return 0;
 }

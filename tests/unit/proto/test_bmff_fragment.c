@@ -136,6 +136,25 @@ static void building_refuses(void **state)
 		ERR_LIMIT);
 }
 
+/* The head alone is what a fragment begins with. */
+static void a_head_alone(void **state)
+{
+	(void)state;
+	struct fragment_header h = {.flags = FRAGMENT_SYNC}, whole = h;
+	struct buf *body = build(both, 2, &whole);
+	struct bmff_run bare[2] = {both[0], both[1]};
+	bare[0].payload_count = bare[1].payload_count = 0;
+	uint8_t head[BMFF_FRAGMENT_HEAD_SIZE(2, 64)];
+	uint32_t samples = bare[0].sample_count + bare[1].sample_count;
+	assert_true(samples <= 64);
+	assert_int_equal(bmff_fragment_head(bare, 2, &h, head), 0);
+	assert_memory_equal(head, body->data, BMFF_FRAGMENT_HEAD_SIZE(2, samples));
+	assert_memory_equal(&h, &whole, sizeof(h));
+	buf_unref(&body);
+	bare[0].sample_count = 0;
+	assert_int_equal(bmff_fragment_head(bare, 2, &h, head), -EINVAL);
+}
+
 static void build_or_enomem(void *user)
 {
 	(void)user;
@@ -209,6 +228,7 @@ int main(void)
 		cmocka_unit_test(as_ever),
 		cmocka_unit_test(the_prefix_without_a_sync_ends_with_mdat_s_header),
 		cmocka_unit_test(building_refuses),
+		cmocka_unit_test(a_head_alone),
 		cmocka_unit_test(memory_may_run_out),
 		cmocka_unit_test(agreement),
 		cmocka_unit_test(mdat_must_end_the_body),
