@@ -41,6 +41,11 @@ int steppe_camera_put(struct steppe *s, const struct steppe_camera *camera)
 	c.division = (char *)(camera->division ? camera->division : "");
 	c.site = (char *)(camera->site ? camera->site : "");
 	c.source = (char *)(camera->source ? camera->source : "");
+	if (camera->size > offsetof(struct steppe_camera, group_count)) {
+		c.policy = (char *)(camera->policy ? camera->policy : "");
+		c.groups = (char **)(uintptr_t)camera->groups;
+		c.n_groups = camera->group_count;
+	}
 	Steppe__Wire__CameraPut put = STEPPE__WIRE__CAMERA_PUT__INIT;
 	put.camera = &c;
 	struct ask a = {.type = FRAME_CAMERA_PUT, .meta = &put.base, .answer = on_acknowledged};
@@ -69,6 +74,9 @@ static bool show_camera(const Steppe__Wire__Camera *c,
 		.source = c->source,
 		.added_us = c->added_us,
 		.removed = c->removed,
+		.policy = c->policy,
+		.groups = (const char *const *)c->groups,
+		.group_count = c->n_groups,
 	};
 	return each(user, &camera);
 }

@@ -358,6 +358,9 @@ struct steppe_camera {
 	const char *id, *name, *division, *site, *source;
 	int64_t added_us;
 	bool removed;
+	const char *policy;        /* its own; "" or NULL: that of its groups, division or of all */
+	const char *const *groups; /* at most eight */
+	size_t group_count;
 };
 /* Registers a camera, or changes what is registered of it. Borrows it. */
 STEPPE_API int steppe_camera_put(struct steppe *steppe, const struct steppe_camera *camera);
@@ -369,6 +372,60 @@ STEPPE_API int steppe_camera_list(struct steppe *steppe,
 	bool (*each)(void *user, const struct steppe_camera *camera), void *user);
 STEPPE_API int steppe_camera_get(struct steppe *steppe, const char *id,
 	bool (*each)(void *user, const struct steppe_camera *camera), void *user);
+
+/* How long footage is kept. The nearest policy wins: the camera's own, then of its groups the one with
+ * the longest floor and then the shortest ceiling, then that of the longest beginning of its
+ * division's code, then that of all. Without any, everything is kept. */
+struct steppe_policy {
+	size_t size;
+	const char *name;
+	int64_t floor_us;   /* nothing younger is deleted; an hour at least */
+	int64_t ceiling_us; /* everything older is; 0: nothing by age */
+	unsigned priority;  /* 0 to 9: the lower gives way first when the store is full */
+};
+enum steppe_policy_target {
+	STEPPE_POLICY_ALL = 1,
+	STEPPE_POLICY_DIVISION, /* a code or the beginning of one */
+	STEPPE_POLICY_GROUP,
+};
+struct steppe_policy_assignment {
+	size_t size;
+	enum steppe_policy_target kind;
+	const char *target; /* "" with STEPPE_POLICY_ALL */
+	const char *policy; /* "": nothing is assigned there any more */
+};
+/* Adds or changes one; 0, STEPPE_E_REFUSED ... */
+STEPPE_API int steppe_policy_put(struct steppe *steppe, const struct steppe_policy *policy);
+/* Refused while it is assigned. */
+STEPPE_API int steppe_policy_remove(struct steppe *steppe, const char *name);
+STEPPE_API int steppe_policy_assign(
+	struct steppe *steppe, const struct steppe_policy_assignment *assignment);
+
+struct steppe_policies {
+	const struct steppe_policy *policies;
+	size_t policy_count;
+	const struct steppe_policy_assignment *assignments;
+	size_t assignment_count;
+};
+/* done() once, on the calling thread; valid during the call. */
+STEPPE_API int steppe_policies(struct steppe *steppe,
+	void (*done)(void *user, const struct steppe_policies *policies), void *user);
+
+enum steppe_policy_why {
+	STEPPE_POLICY_OF_NOBODY,
+	STEPPE_POLICY_OF_CAMERA,
+	STEPPE_POLICY_OF_GROUP,
+	STEPPE_POLICY_OF_DIVISION,
+	STEPPE_POLICY_OF_ALL,
+};
+struct steppe_policy_found {
+	const struct steppe_policy *policy; /* NULL: everything is kept */
+	enum steppe_policy_why why;
+	const char *target; /* the group or division, else "" */
+};
+/* Which policy holds for a camera, and why; as above. */
+STEPPE_API int steppe_policy_explain(struct steppe *steppe, const char *camera,
+	void (*done)(void *user, const struct steppe_policy_found *found), void *user);
 
 struct steppe_stream_status {
 	const char *stream, *recorder;

@@ -71,6 +71,9 @@ enum frame_type {
 	FRAME_MAP = 77,
 	FRAME_MAP_REPLY = 78,
 	FRAME_NODE_SET = 79,
+	FRAME_POLICIES_GET = 80,
+	FRAME_POLICIES_EDIT = 81,
+	FRAME_POLICIES = 82,
 };
 
 struct frame_header {

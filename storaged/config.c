@@ -102,6 +102,13 @@ static const struct setting {
 		"... or the oldest has waited this long."},
 	{"idle_yield", SPAN, AT(idle_yield_us), "10m", 1000000, 86400000000,
 		"A stream nobody writes or follows is forgotten after this."},
+	{"retention.every", SPAN, AT(retention_every_us), "1h", 1000000, 86400000000,
+		"How often footage past its ceiling is looked for and removed."},
+	{"retention.safe_delay", SPAN, AT(retention_safe_us), "12h", 3600000000, 86400000000,
+		"Backfill, footage with a doubtful clock and what a crashed daemon left is removed "
+		"this long after it was found due; it is not shown meanwhile."},
+	{"retention.removes_per_second", COUNT, AT(retention_removes), "200", 1, 100000,
+		"Most chunks each loop removes a second."},
 	{"stop_timeout", SPAN, AT(stop_us), "30s", 0, 3600000000,
 		"At SIGTERM: how long to wait for batches and seals; what is left the next owner "
 		"finishes."},

@@ -24,6 +24,8 @@ struct config {
 	uint64_t connections, handshakes, streams, fetches, ingest_memory, lane_window,
 		cache_memory;
 	int64_t chunk_min_us, chunk_max_us, chunk_silence_us, batch_us, idle_yield_us, stop_us;
+	int64_t retention_every_us, retention_safe_us;
+	uint64_t retention_removes;
 	uint64_t chunk_min_bytes, chunk_max_bytes, batch_bytes;
 };
 

@@ -35,6 +35,15 @@
 		"Requests sent on to the daemon that owns the stream.")                            \
 	X(MAP_EPOCH, "steppe_map_epoch", GAUGE, "Epoch of the cluster's map in force.")            \
 	X(NODES_ALIVE, "steppe_nodes_alive", GAUGE, "Nodes alive, by the map in force.")           \
+	X(EXPIRY_ROUNDS, "steppe_expiry_rounds_total", COUNTER,                                    \
+		"Rounds in which footage past its ceiling was looked for, of each loop.")          \
+	X(EXPIRED_CHUNKS, "steppe_expired_chunks_total", COUNTER,                                  \
+		"Chunks removed because they had passed their ceiling.")                           \
+	X(EXPIRED_BYTES, "steppe_expired_bytes_total", COUNTER, "Bytes of these.")                 \
+	X(EXPIRY_LEFT, "steppe_expiry_left_chunks", GAUGE,                                         \
+		"Chunks past their ceiling, no longer shown, that may not be removed yet.")        \
+	X(EXPIRY_FAILURES, "steppe_expiry_failures_total", COUNTER,                                \
+		"Streams that retention gave up until its next round.")                            \
 	X(STORE_USED, "steppe_store_used_bytes", GAUGE, "Bytes used in the data pool.")            \
 	X(STORE_TOTAL, "steppe_store_total_bytes", GAUGE, "Bytes the data pool has.")              \
 	X(STORE_HEALTHY, "steppe_store_healthy", GAUGE,                                            \

@@ -11,6 +11,7 @@
 #include "storaged/archive/cluster.h"
 #include "storaged/config.h"
 #include "storaged/health.h"
+#include "storaged/ownership/expiry.h"
 #include "storaged/ownership/members.h"
 #include "storaged/session/service.h"
 
@@ -33,6 +34,12 @@ struct server_loop {
 	struct loop_task leave, left; /* streams move away */
 	struct reader *reader;
 	struct catalog *catalog;
+	struct expiry *expiry;
+	struct expiry_counts expired; /* already in the metrics */
+	struct mono clock_began;      /* when the wall clock was believed */
+	struct wall clock_then;
+	struct loop_task expiry_stopped;
+	unsigned stopping_parts; /* keeper and expiry end together */
 	struct link_listener *listener;
 	struct loop_timer tick;
 	struct loop_task stop, stopped; /* of stopping, step by step */
@@ -112,3 +119,6 @@ void server_stop_loops(struct server *server);
 
 /* Answers STATUS: collects from every loop. */
 void server_status(void *owner, struct admin_status *req);
+
+/* The loop's part in retention (server_retention.c). */
+int server_retention_start(struct server_loop *l);

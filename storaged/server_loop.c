@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One loop of the daemon: rooms made in layer order, stopped in the reverse.
  *
- *	listener -> recorders told STOPPING -> channels closed -> keeper (batches, seals, yields) ->
- * reader -> catalogue -> store -> loop */
+ *	listener -> recorders told STOPPING -> channels closed -> retention and keeper (batches, seals,
+ * yields) -> reader -> catalogue -> store -> loop */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -126,6 +126,8 @@ static int make_rooms(struct server_loop *l)
 		rc = reader_new(&reader, &l->reader);
 	if (!rc)
 		rc = catalog_new(&l->uv.loop, l->store, &l->catalog);
+	if (!rc)
+		rc = server_retention_start(l);
 	struct service_config service = {
 		.loop = &l->uv.loop,
 		.store = l->store,
@@ -200,16 +202,31 @@ static void on_reader_closed(struct loop_task *task)
 	catalog_free(&l->catalog, task);
 }
 
-static void on_keeper_stopped(struct loop_task *task)
+static void one_part_less(struct server_loop *l)
 {
-	struct server_loop *l = container_of(task, struct server_loop, stopped);
+	if (--l->stopping_parts)
+		return;
 	moves_free(&l->moves);
-	task->run = on_reader_closed;
-	reader_free(&l->reader, task);
+	l->stopped.run = on_reader_closed;
+	reader_free(&l->reader, &l->stopped);
 }
 
+static void on_keeper_stopped(struct loop_task *task)
+{
+	one_part_less(container_of(task, struct server_loop, stopped));
+}
+
+static void on_expiry_stopped(struct loop_task *task)
+{
+	one_part_less(container_of(task, struct server_loop, expiry_stopped));
+}
+
+/* Together: the keeper ends the sweep under way, and waits for retention to let go of its stream. */
 static void stop_keeper(struct server_loop *l)
 {
+	l->stopping_parts = 2;
+	l->expiry_stopped.run = on_expiry_stopped;
+	expiry_free(&l->expiry, &l->expiry_stopped);
 	l->stopped.run = on_keeper_stopped;
 	keeper_free(&l->keeper, l->server->config->stop_us * 1000, &l->stopped);
 }
@@ -262,6 +279,10 @@ void server_loop_fini(struct server_loop *l)
 	l->stopped.run = on_part_closed;
 	if (l->listener) {
 		link_listener_free(&l->listener, &l->stopped);
+		run_until_closed(l);
+	}
+	if (l->expiry) {
+		expiry_free(&l->expiry, &l->stopped);
 		run_until_closed(l);
 	}
 	if (l->keeper) {

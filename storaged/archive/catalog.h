@@ -10,7 +10,9 @@
 #include "proto/steppe.pb-c.h"
 #include "storaged/store/store.h"
 
-#define CATALOG_SHARDS 16384
+#define CATALOG_SHARDS      16384
+#define CAMERA_PROFILES_MAX 16
+#define CAMERA_GROUPS_MAX   8
 
 struct catalog;
 
@@ -41,12 +43,13 @@ struct catalog_put {
 };
 /* Adds or replaces a camera. camera->version 0: whatever is stored is replaced (added_us kept),
  * else it must be the stored version. Copies the camera. Sets added_us (when 0) and the next
- * version. Removing is a put with `removed` set: footage is never touched. */
+ * version; profiles that are stored stay. Removing is a put with `removed` set: footage is never touched. */
 void catalog_put(struct catalog *c, struct catalog_put *req, const Steppe__Wire__Camera *camera);
 
 struct catalog_walk {
 	void (*done)(struct catalog_walk *req);
 	int status;
+	bool removed_too;
 	Steppe__Wire__Camera **cameras; /* given, each and the array: catalog_walk_release */
 	size_t count;
 	bool more;
@@ -55,6 +58,6 @@ struct catalog_walk {
 	void *impl;
 };
 /* Up to `limit` cameras after the one called `after` ("" to begin), in the order of (shard, id),
- * removed ones left out. */
+ * removed ones left out unless `removed_too`. */
 void catalog_walk(struct catalog *c, struct catalog_walk *req, const char *after, uint32_t limit);
 void catalog_walk_release(struct catalog_walk *req);

@@ -150,6 +150,33 @@ static bool is_same_camera(const Steppe__Wire__Camera *a, const Steppe__Wire__Ca
 	return same;
 }
 
+static bool has_profile(const Steppe__Wire__Camera *camera, const char *profile)
+{
+	for (size_t i = 0; i < camera->n_profiles; i++)
+		if (strcmp(camera->profiles[i], profile) == 0)
+			return true;
+	return false;
+}
+
+/* What was ever recorded of a camera is never forgotten, whatever an admin writes: its footage could
+ * not be found by retention any more. */
+static int keep_profiles(Steppe__Wire__Camera *made, const Steppe__Wire__Camera *stored)
+{
+	for (size_t i = 0; i < stored->n_profiles; i++) {
+		if (has_profile(made, stored->profiles[i]))
+			continue;
+		char **grown = realloc(made->profiles, (made->n_profiles + 1) * sizeof(*grown));
+		if (!grown)
+			return -ENOMEM;
+		made->profiles = grown;
+		made->profiles[made->n_profiles] = strdup(stored->profiles[i]);
+		if (!made->profiles[made->n_profiles])
+			return -ENOMEM;
+		made->n_profiles++;
+	}
+	return 0;
+}
+
 /* What the shard will hold after the camera it holds now (or NULL). */
 static int make_camera(struct catalog_put_op *op, const Steppe__Wire__Camera *stored)
 {
@@ -164,6 +191,8 @@ static int make_camera(struct catalog_put_op *op, const Steppe__Wire__Camera *st
 	if (!op->made)
 		return -ENOMEM;
 	op->made->version = stored ? stored->version + 1 : 1;
+	if (stored && keep_profiles(op->made, stored))
+		return -ENOMEM;
 	if (stored)
 		op->made->added_us = stored->added_us;
 	else if (op->made->added_us == 0)

@@ -63,7 +63,7 @@ static int take_shard(struct walk_op *op, uint32_t number, const struct buf *bod
 		i++) {
 		const Steppe__Wire__Camera *camera = shard.list->cameras[i];
 		bool before = number == op->first && strcmp(camera->id, op->after) <= 0;
-		if (camera->removed || before)
+		if ((camera->removed && !op->req->removed_too) || before)
 			continue;
 		if (op->req->count == op->limit)
 			op->req->more = true;

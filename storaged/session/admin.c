@@ -91,9 +91,19 @@ static bool judge_camera(struct conn *conn, uint32_t stream, const Steppe__Wire_
 		conn_refuse(conn, stream, REFUSAL_NAME, NULL);
 		return false;
 	}
+	bool named = !camera->policy[0] || camera_id_is_valid(camera->policy);
+	for (size_t i = 0; i < camera->n_groups; i++)
+		named = named && camera_id_is_valid(camera->groups[i]);
+	for (size_t i = 0; i < camera->n_profiles; i++)
+		named = named && profile_is_valid(camera->profiles[i]);
+	if (!named) {
+		conn_refuse(conn, stream, REFUSAL_NAME,
+			"groups, policies and profiles are named like cameras");
+		return false;
+	}
 	if (strlen(camera->name) > TEXT_MAX || strlen(camera->division) > TEXT_MAX ||
 		strlen(camera->site) > TEXT_MAX || strlen(camera->source) > SOURCE_MAX ||
-		camera->n_profiles > 16) {
+		camera->n_profiles > CAMERA_PROFILES_MAX || camera->n_groups > CAMERA_GROUPS_MAX) {
 		conn_refuse(conn, stream, REFUSAL_TOO_LARGE,
 			"a camera's name, division and site have at most %d bytes, its source %d",
 			TEXT_MAX, SOURCE_MAX);

@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/errors.h"
+
 #include "base/log.h"
 #include "storaged/metrics.h"
 
@@ -115,17 +117,68 @@ static void take(struct ingest *in)
 
 static void look_up(struct ingest *in, int64_t max_age_ns);
 
+/* --- the catalogue knows which streams a camera ever had: retention finds them there --- */
+
+static const char *profile_of(const struct ingest *in)
+{
+	return in->stream + strlen(in->camera) + 1;
+}
+
+static bool is_noted(const struct ingest *in, const Steppe__Wire__Camera *camera)
+{
+	for (size_t i = 0; i < camera->n_profiles; i++)
+		if (strcmp(camera->profiles[i], profile_of(in)) == 0)
+			return true;
+	return false;
+}
+
+static void on_noted(struct catalog_put *note)
+{
+	struct ingest *in = container_of(note, struct ingest, note);
+	in->operating = false;
+	if (note->camera)
+		steppe__wire__camera__free_unpacked(note->camera, NULL);
+	note->camera = NULL;
+	if (in->state == INGEST_ENDED)
+		release(in);
+	else if (!note->status)
+		take(in);
+	else if (note->status == ERR_GUARD)
+		look_up(in, 0); /* somebody else wrote the camera meanwhile */
+	else
+		ingest_refuse(in, refusal_of_error(note->status), 0);
+}
+
+static void note(struct ingest *in, const Steppe__Wire__Camera *camera)
+{
+	char *profiles[CAMERA_PROFILES_MAX];
+	Steppe__Wire__Camera with = *camera;
+	if (camera->n_profiles >= CAMERA_PROFILES_MAX) {
+		ingest_refuse(in, REFUSAL_UNKNOWN_STREAM, 0);
+		return;
+	}
+	memcpy(profiles, camera->profiles, camera->n_profiles * sizeof(*profiles));
+	profiles[with.n_profiles++] = (char *)profile_of(in); /* packing does not write */
+	with.profiles = profiles;
+	in->operating = true;
+	in->note = (struct catalog_put){.done = on_noted};
+	catalog_put(in->service->config.catalog, &in->note, &with);
+}
+
 static void on_camera(struct catalog_get *lookup)
 {
 	struct ingest *in = container_of(lookup, struct ingest, lookup);
-	in->operating = false;
-	if (lookup->camera)
-		steppe__wire__camera__free_unpacked(lookup->camera, NULL);
+	Steppe__Wire__Camera *camera = lookup->camera;
 	lookup->camera = NULL;
+	in->operating = false;
 	if (in->state == INGEST_ENDED)
 		release(in);
-	else if (!lookup->status)
+	else if (!lookup->status && is_noted(in, camera))
 		take(in);
+	else if (!lookup->status && lookup->max_age_ns)
+		look_up(in, 0); /* what is old is not written back */
+	else if (!lookup->status)
+		note(in, camera);
 	else if (lookup->status == -ENOENT && lookup->max_age_ns)
 		look_up(in, 0); /* it may have been registered a moment ago, through another loop or
 				   daemon */
@@ -133,6 +186,8 @@ static void on_camera(struct catalog_get *lookup)
 		ingest_refuse(in, REFUSAL_UNKNOWN_CAMERA, 0);
 	else
 		ingest_refuse(in, refusal_of_error(lookup->status), 0);
+	if (camera)
+		steppe__wire__camera__free_unpacked(camera, NULL);
 }
 
 static void look_up(struct ingest *in, int64_t max_age_ns)

@@ -40,12 +40,13 @@ struct ingest {
 	struct buf *init;
 	struct ingest_lane lanes[LANES];
 	struct catalog_get lookup;
+	struct catalog_put note;
 	struct keeper_take take;
 	struct loop_timer ack_timer;
 	struct mono heard_at;
 	struct mono rate_since;
 	uint64_t rate_bytes, bytes_per_second;
-	bool admitted, operating /* a lookup or take is under way */, taken, seal;
+	bool admitted, operating /* a lookup, note or take is under way */, taken, seal;
 	bool opened;  /* the recorder was told so */
 	bool closing; /* MOVING: the recorder has closed */
 };

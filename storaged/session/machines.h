@@ -31,6 +31,8 @@ void admin_camera_put(struct conn *conn, const struct frame *frame);
 void admin_camera_get(struct conn *conn, const struct frame *frame);
 void admin_camera_list(struct conn *conn, const struct frame *frame);
 void admin_camera_remove(struct conn *conn, const struct frame *frame);
+void policy_get(struct conn *conn, const struct frame *frame);
+void policy_edit(struct conn *conn, const struct frame *frame);
 void admin_status_begin(struct conn *conn, const struct frame *frame);
 void cluster_map_begin(struct conn *conn, const struct frame *frame);
 void cluster_node_set(struct conn *conn, const struct frame *frame);

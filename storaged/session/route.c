@@ -9,12 +9,17 @@
 #define ROUTE_SEED                                                                                 \
 	7 /* unlike placement's, so that a daemon's share of the cameras spreads over its loops */
 
+unsigned route_of_camera(const char *camera, unsigned loops)
+{
+	return loops > 1 ? (unsigned)(hash64(ROUTE_SEED, camera, strlen(camera)) % loops) : 0;
+}
+
 static unsigned loop_of_stream(const struct service *s, const char *stream)
 {
 	char camera[CAMERA_ID_MAX + 1];
 	if (stream_name_split(stream, camera, NULL))
 		return s->config.loop_index;
-	return (unsigned)(hash64(ROUTE_SEED, camera, strlen(camera)) % s->config.peer_count);
+	return route_of_camera(camera, s->config.peer_count);
 }
 
 static unsigned loop_of_snapshot(const struct service *s, const Steppe__Wire__Read *ask)

@@ -7,3 +7,6 @@
 
 /* The loop's index; the service's own when it does not matter or the frame cannot be read. */
 unsigned route(const struct service *s, const struct frame *frame);
+
+/* The loop, of so many, that a camera's streams belong to. */
+unsigned route_of_camera(const char *camera, unsigned loops);

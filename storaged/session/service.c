@@ -34,6 +34,8 @@ static const struct {
 	{FRAME_FSCK, ROLE_ADMIN, verify_begin},
 	{FRAME_MAP, ANY_ROLE, cluster_map_begin},
 	{FRAME_NODE_SET, ROLE_ADMIN, cluster_node_set},
+	{FRAME_POLICIES_GET, MAY_LOOK, policy_get},
+	{FRAME_POLICIES_EDIT, ROLE_ADMIN, policy_edit},
 };
 
 /* Frames that go on with something: when it has just ended here they are still under way, and mean

@@ -136,7 +136,7 @@ class Daemon:
         self.settings = {"node": name, "store": world.store_url, "tls.dir": str(world.pki), "loops": "2",
                          "listen": f"127.0.0.1:{self.port}", "http": f"127.0.0.1:{self.http}"}
         self.settings.update({key.replace("__", "."): str(value) for key, value in settings.items()})
-        self.process = None
+        self.process, self.environment = None, {}
 
     @property
     def address(self):
@@ -148,7 +148,8 @@ class Daemon:
             arguments += ["--set", f"{key}={value}"]
         with self.log.open("ab") as log:
             mark = log.tell()
-            self.process = subprocess.Popen(arguments, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+            self.process = subprocess.Popen(arguments, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+                                            env={**os.environ, **self.environment})
         if wait:
             wait_for(lambda: self.said(" started ", mark) or self.process.poll() is not None, f"{self.name} starts", 60)
             expect(self.process.poll() is None, f"{self.name} ended at its start: {self.log.read_text()[-2000:]}")

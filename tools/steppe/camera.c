@@ -14,7 +14,8 @@
 #include "tools/steppe/term.h"
 
 struct camera_args {
-	const char *name, *division, *site, *source, *prefix;
+	const char *name, *division, *site, *source, *policy, *prefix;
+	struct option_list groups;
 };
 
 static const struct option add_options[] = {
@@ -26,6 +27,10 @@ static const struct option add_options[] = {
 		"where it hangs"},
 	{"source", 0, OPTION_STRING, "URL", NULL, NULL, offsetof(struct camera_args, source),
 		"its address, without a password"},
+	{"group", 'g', OPTION_LIST, "NAME", NULL, NULL, offsetof(struct camera_args, groups),
+		"a group it belongs to; may be given several times"},
+	{"policy", 0, OPTION_STRING, "NAME", NULL, NULL, offsetof(struct camera_args, policy),
+		"its own retention policy, before those of groups and divisions"},
 	{.name = NULL},
 };
 
@@ -67,6 +72,9 @@ static enum exit_code add_run(struct command_call *call, const void *args)
 	camera.division = a->division ? a->division : "";
 	camera.site = a->site ? a->site : "";
 	camera.source = a->source ? a->source : "";
+	camera.policy = a->policy ? a->policy : "";
+	camera.groups = a->groups.items;
+	camera.group_count = a->groups.count;
 	snprintf(doing, sizeof(doing), "adding %s", camera.id);
 	int error = steppe_camera_put(cluster.steppe, &camera);
 	code = error ? complain_of(call, error, doing) : ENDED_OK;
@@ -93,6 +101,12 @@ static void json_camera(struct json *j, const struct steppe_camera *camera)
 	json_member_string(j, "division", camera->division);
 	json_member_string(j, "site", camera->site);
 	json_member_string(j, "source", camera->source);
+	json_member_string(j, "policy", camera->policy);
+	json_key(j, "groups");
+	json_open(j, '[');
+	for (size_t i = 0; i < camera->group_count; i++)
+		json_string(j, camera->groups[i]);
+	json_close(j, ']');
 	json_member_int(j, "added_us", camera->added_us);
 	json_member_bool(j, "removed", camera->removed);
 	json_close(j, '}');
@@ -173,7 +187,8 @@ static bool show_one(void *user, const struct steppe_camera *camera)
 	timetext_format((struct wall){camera->added_us}, l->call->utc, added);
 	const char *const rows[][2] = {{"camera", camera->id}, {"name", camera->name},
 		{"division", camera->division}, {"site", camera->site}, {"source", camera->source},
-		{"added", added}, {"removed", camera->removed ? "yes" : NULL}};
+		{"policy", camera->policy}, {"added", added},
+		{"removed", camera->removed ? "yes" : NULL}};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (rows[i][1] && rows[i][1][0])
 			printf("%-9s %s\n", rows[i][0], rows[i][1]);
