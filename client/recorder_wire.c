@@ -356,8 +356,13 @@ static void on_ready(struct exchange *x)
 static void on_lost(struct exchange *x, int status)
 {
 	struct steppe_recorder *r = of_exchange(x);
-	core_log(r->core, status == -ECANCELED ? 3 : 1, "connection lost stream=%s err=%s",
-		r->stream, err_text(status));
+	/* a daemon that stays away is told of once a stream */
+	bool waited = r->state == RECORDER_WAITING && !r->channel_ready;
+	core_log(r->core,
+		status == -ECANCELED ? 3
+		: waited             ? 2
+				     : 1,
+		"connection lost stream=%s err=%s", r->stream, err_text(status));
 	bool was_connected = r->status.connected;
 	if (r->state == RECORDER_CLOSING)
 		r->late = true;
