@@ -166,6 +166,16 @@ static int64_t key(const struct steppe_fetch *f, const struct fetched *e)
 	return f->backward ? -e->run_us : e->header.capture.us;
 }
 
+/* Whether a stream may still send what belongs before `e`. At the live edge one whose footage has
+ * reached there does not: its next fragment begins where its last one ended. */
+static bool may_come_before(
+	const struct steppe_fetch *f, const struct fetch_stream *s, const struct fetched *e)
+{
+	if (s->ended || !list_empty(&s->queue))
+		return false;
+	return !f->follow || s->reached_us < e->header.capture.us;
+}
+
 /* The stream whose turn it is; NULL: one that is still coming has nothing yet. */
 static struct fetch_stream *choose(struct steppe_fetch *f)
 {
@@ -174,11 +184,11 @@ static struct fetch_stream *choose(struct steppe_fetch *f)
 	for (unsigned i = 0; i < f->stream_count; i++) {
 		struct fetch_stream *s = &f->streams[i];
 		const struct fetched *e = fetch_stream_head(s);
-		if (!e)
-			waiting = waiting || !s->ended;
-		else if (!best || key(f, e) < key(f, fetch_stream_head(best)))
+		if (e && (!best || key(f, e) < key(f, fetch_stream_head(best))))
 			best = s;
 	}
+	for (unsigned i = 0; best && i < f->stream_count; i++)
+		waiting = waiting || may_come_before(f, &f->streams[i], fetch_stream_head(best));
 	if (!best || !waiting)
 		return best;
 	if (!f->follow)

@@ -38,6 +38,7 @@ struct fetch_stream {
 	int64_t credit;        /* told to the daemon */
 	int64_t run_us;        /* capture of the start of the run that is coming in; -1: none yet */
 	int64_t run_before_us; /* of the one before it */
+	int64_t reached_us;    /* until where its footage came in */
 	unsigned losses;
 	int last_status;
 	bool ended;

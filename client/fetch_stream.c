@@ -134,6 +134,8 @@ static int queue_fragment(
 		s->run_before_us = s->run_us == h.capture.us ? s->run_before_us : s->run_us;
 		s->run_us = h.capture.us;
 	}
+	if (h.capture.us + h.duration_us > s->reached_us)
+		s->reached_us = h.capture.us + h.duration_us;
 	if (was_there || (!s->init && !m->damaged)) {
 		s->shown_bytes += (int64_t)frame->body.len;
 		give_credit(s);

@@ -289,6 +289,27 @@ static void test_stopped_at_any_moment(void **state)
 	assert_int_equal(done_status, -ECANCELED);
 }
 
+/* At the live edge nobody waits for a stream whose footage has already reached as far. */
+static void test_followed_together(void **state)
+{
+	(void)state;
+	static const char *const streams[] = {"gate-7/main", "gate-8/main", NULL};
+	begin(4);
+	fake_fill(&one, 0, 10, 5000); /* the fake has the same of every stream */
+	struct steppe_fetch_options o = options(0, 0);
+	o.streams = streams;
+	o.follow = true;
+	o.to_us = 0;
+	assert_int_equal(ask(&o), 0);
+	sim_run_for(&world, 300 * NS_PER_MS);
+	assert_int_equal(shown_count, 20);
+	for (size_t i = 0; i < shown_count; i++)
+		expect(i, (int64_t)i / 2);
+	steppe_fetch_stop(fetch);
+	assert_true(sim_run_until(&world, is_true, &done, NS_PER_SECOND));
+	finish();
+}
+
 static void test_refused(void **state)
 {
 	(void)state;
@@ -432,6 +453,7 @@ int main(void)
 		cmocka_unit_test(test_broken_after_every_fragment),
 		cmocka_unit_test(test_paused),
 		cmocka_unit_test(test_stopped_at_any_moment),
+		cmocka_unit_test(test_followed_together),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_nobody_there),
 		cmocka_unit_test(test_damaged_on_the_way),
