@@ -291,6 +291,7 @@ static int plan_one(struct plan *p, struct plan_column *c, uint32_t cameras)
 	double share = e->nodes ? e->busiest : c->sim.busiest;
 	plan_node_needs(s, &c->demand, c->nodes, c->sim.units, 1, &c->node);
 	plan_node_needs(s, &c->demand, c->nodes, c->sim.units, share, &c->worst);
+	c->node_cores_all = c->node.cores * c->sim.units;
 	for (int i = 0; i < PLAN_EVENTS; i++) {
 		c->needless += c->sim.events[i].needless;
 		if (c->sim.events[i].by_cap > c->by_cap)

@@ -22,6 +22,7 @@ struct plan_column {
 	struct plan_sim sim;
 	double place_s, events_s; /* how long that took */
 	size_t needless, by_cap;  /* sum and most of the events' */
+	double node_cores_all;    /* of all nodes */
 };
 
 struct plan_report {

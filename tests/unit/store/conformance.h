@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the parts of the conformance suite share: a model and a real store that are asked the same.
- * / */
+/* What the parts of the conformance suite share: a model and a real store that are asked the same. */
 #pragma once
 
-#include "tests/unit/store/probe.h"
+#include "tests/unit/store/sequence.h"
 
 struct conformance {
 	struct probe model, real;
@@ -34,8 +33,8 @@ void prepare(int pool, const char *name, int64_t size, const struct store_attr *
 
 /* Every guard against every state of an object, for every kind of body. */
 void conformance_guards(int pool);
-/* A random sequence of rounds of requests to different objects at once, compared after each. */
-void conformance_random(uint64_t seed);
+/* The pair for random sequences. */
+struct sequence_pair conformance_sequences(void);
 /* What a store without room takes and refuses; the real one must have a limit that is soon
  * reached. */
 void conformance_full(int pool);

@@ -11,8 +11,10 @@
 
 #include "base/errors.h"
 #include "tests/unit/store/conformance.h"
+#include "tests/unit/store/sequence_values.h"
 
-#define BODY (64u << 10) /* a whole number of every pool's alignment */
+#define BODY  SEQUENCE_FULL_SIZE
+#define SEEDS 5 /* of random sequences on the full pool */
 
 /* The model is as full as the real store: nothing fits any more. */
 static void fill_model(void)
@@ -89,6 +91,27 @@ static void set_attr(int pool, const char *name)
 	compare_object(pool, name);
 }
 
+/* Half of the objects that sequences are about are there; all attributes have a value. */
+static struct sequence_pair prepare_sequences(int pool)
+{
+	struct sequence_pair p = conformance_sequences();
+	p.stays = true;
+	p.full_pool = pool;
+	for (unsigned i = 0; i < SEQUENCE_OBJECTS / 2; i++) {
+		struct store_attr attrs[SEQUENCE_ATTRS];
+		char name[128];
+		sequence_name(&p, i, name, sizeof(name));
+		for (unsigned k = 0; k < SEQUENCE_ATTRS; k++)
+			attrs[k] = (struct store_attr){sequence_attrs[k], "0000000000000000", 16};
+		prepare(pool, name, BODY, NULL);
+		assert_int_equal(write_both(pool, name,
+					 &(struct store_edits){
+						 .attrs = attrs, .attr_count = SEQUENCE_ATTRS}),
+			0);
+	}
+	return p;
+}
+
 void conformance_full(int pool)
 {
 	char kept[128], other[128];
@@ -98,6 +121,7 @@ void conformance_full(int pool)
 	say("pool %d before it is full", pool);
 	prepare(pool, kept, BODY, &ep);
 	prepare(pool, other, -1, NULL);
+	struct sequence_pair sequences = prepare_sequences(pool);
 	fill_real(pool);
 	fill_model();
 	say("pool %d is full", pool);
@@ -112,6 +136,8 @@ void conformance_full(int pool)
 	}
 	assert_int_equal(write_len(pool, kept, STORE_BODY_WRITE_AT, BODY, BODY), -ENOSPC);
 	assert_int_equal(create(pool, other), -ENOSPC);
+	for (uint64_t seed = 1; seed <= SEEDS; seed++)
+		sequence_check(&sequences, seed, SEQUENCE_MOST / 2, SEQUENCE_FULL);
 	if (pool == STORE_META) {
 		assert_int_equal(write_len(pool, kept, STORE_BODY_WHOLE, 0, 2 * BODY), -ENOSPC);
 		assert_int_equal(write_len(pool, kept, STORE_BODY_WHOLE, 0, BODY / 2), 0);

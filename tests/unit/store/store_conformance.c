@@ -6,6 +6,7 @@
  *	store_conformance rados      a replicated data pool of a test cluster
  *	store_conformance ec         an erasure-coded one
  *	store_conformance KIND SEED  one random sequence again
+ *	store_conformance KIND A-B   random sequences of these seeds, and nothing else
  *	store_conformance KIND full  without room: in a small file system, with quotas
  *
  * tests/lib/ceph starts a test cluster; STEPPE_TEST_CEPH names its configuration. */
@@ -27,9 +28,11 @@
 struct conformance pair;
 static struct {
 	const char *kind, *conf, *data_pool;
-	uint64_t only_seed;  /* of a single random sequence; 0: the usual ones */
-	char directory[256]; /* of the local store */
+	uint64_t first_seed, last_seed; /* of the random sequences */
+	char directory[256];            /* of the local store */
 } options;
+
+#define SEQUENCE_LENGTH 200
 
 const char *const conformance_attrs[] = {"ep", "len", "last", "state", "a-15-byte-name."};
 const struct store_guard guard_absent = {.kind = STORE_ABSENT};
@@ -334,13 +337,22 @@ static void test_space(void **state)
 	}
 }
 
+struct sequence_pair conformance_sequences(void)
+{
+	return (struct sequence_pair){
+		.model = &pair.model, .real = &pair.real, .prefix = pair.prefix};
+}
+
 static void test_random(void **state)
 {
 	(void)state;
-	uint64_t first = options.only_seed ? options.only_seed : 1;
-	uint64_t last = options.only_seed ? options.only_seed : 5;
-	for (uint64_t seed = first; seed <= last; seed++)
-		conformance_random(seed);
+	struct sequence_pair p = conformance_sequences();
+	for (uint64_t seed = options.first_seed; seed <= options.last_seed; seed++) {
+		sequence_check(&p, seed, SEQUENCE_LENGTH, SEQUENCE_ANY);
+		/* objects of the model's pools count for nothing later, those of real ones do */
+		probe_remove_all(&pair.real, STORE_META, pair.prefix);
+		probe_remove_all(&pair.real, STORE_DATA, pair.prefix);
+	}
 }
 
 static void set_quota(const char *pool, unsigned bytes)
@@ -462,8 +474,10 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_full_meta, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_full_data, setup, teardown),
 	};
+	options.first_seed = 1;
+	options.last_seed = 10;
 	if (argc < 2 || argc > 3) {
-		fprintf(stderr, "usage: store_conformance local|rados|ec [SEED|full]\n");
+		fprintf(stderr, "usage: store_conformance local|rados|ec [SEED|FIRST-LAST|full]\n");
 		return 2;
 	}
 	if (!take_kind(argv[1]))
@@ -471,7 +485,10 @@ int main(int argc, char **argv)
 	if (argc == 3 && strcmp(argv[2], "full") == 0)
 		return cmocka_run_group_tests(without_room, NULL, NULL);
 	if (argc == 3) {
-		options.only_seed = strtoull(argv[2], NULL, 10);
+		char *end;
+		options.first_seed = options.last_seed = strtoull(argv[2], &end, 10);
+		if (*end == '-')
+			options.last_seed = strtoull(end + 1, NULL, 10);
 		cmocka_set_test_filter("test_random");
 	}
 	return cmocka_run_group_tests(tests, setup, teardown);
