@@ -87,9 +87,10 @@ static void test_finds_a_pool_that_refuses(void **state)
 }
 
 /* A store whose objects lose a byte, or an attribute, as soon as somebody writes again. */
-static void spoil(void *user, int pool, const char *name)
+static void spoil(void *user, const struct store_model_change *change)
 {
-	const char *what = user;
+	const char *what = user, *name = change->name;
+	int pool = change->pool;
 	size_t len = 0;
 	uint8_t *bytes = store_model_bytes(wrong.backend, pool, name, &len);
 	if (!bytes)
