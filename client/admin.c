@@ -126,7 +126,8 @@ static int on_list(struct ask *a, const struct frame *frame)
 	return l->reply ? 1 : ERR_FORMAT;
 }
 
-/* One page after `after`; which becomes the last id of it, or empty at the end. */
+/* One page after `after`; which becomes the last id of it, or empty at the end. The order is the
+ * catalogue's own; a daemon that answers the same again would never come to an end. */
 static int list_page(struct steppe *s, char after[CAMERA_ID_MAX + 1],
 	bool (*each)(void *user, const struct steppe_camera *camera), void *user)
 {
@@ -139,8 +140,8 @@ static int list_page(struct steppe *s, char after[CAMERA_ID_MAX + 1],
 	bool more = rc == 0 && l.reply->more && l.reply->n_cameras;
 	for (size_t i = 0; rc == 0 && i < l.reply->n_cameras; i++) {
 		const Steppe__Wire__Camera *c = l.reply->cameras[i];
-		if (strlen(c->id) > CAMERA_ID_MAX || strcmp(c->id, after) <= 0)
-			rc = ERR_FORMAT; /* a list that does not ascend need not end either */
+		if (strlen(c->id) > CAMERA_ID_MAX || strcmp(c->id, after) == 0)
+			rc = ERR_FORMAT;
 		else if (!show_camera(c, each, user)) {
 			more = false;
 			break;

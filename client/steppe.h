@@ -366,7 +366,7 @@ struct steppe_camera {
 STEPPE_API int steppe_camera_put(struct steppe *steppe, const struct steppe_camera *camera);
 /* Takes it out of the register; its footage stays. */
 STEPPE_API int steppe_camera_remove(struct steppe *steppe, const char *id);
-/* each() for every camera by id, on the calling thread, until it returns false; strings valid
+/* each() for every camera, in no order, on the calling thread, until it returns false; strings valid
  * during the call. */
 STEPPE_API int steppe_camera_list(struct steppe *steppe,
 	bool (*each)(void *user, const struct steppe_camera *camera), void *user);

@@ -55,6 +55,18 @@ def test_nothing_there_says_so(w):
     expect([c["id"] for c in json.loads(w.steppe("admin", "camera", "list", "--json").stdout)] == ["north"], "one is registered")
 
 
+def test_the_register_of_cameras(w):
+    w.daemon()
+    ids = [f"cam-{i}" for i in range(30)]
+    w.cameras(*ids)
+    listed = [c["id"] for c in json.loads(w.steppe("admin", "camera", "list", "--json").stdout)]
+    expect(sorted(listed) == sorted(ids), f"each camera once: {listed}")
+    lines = w.steppe("admin", "camera", "list").stdout.splitlines()[1:]
+    expect([line.split()[0] for line in lines] == sorted(ids), "people read them in order")
+    w.steppe("admin", "camera", "remove", "cam-7")
+    expect(len(json.loads(w.steppe("admin", "camera", "list", "--json").stdout)) == 29, "one is gone")
+
+
 def film_with_sound(w, audio, name):
     """Twelve seconds with B-frames and sound, as a recorder for offices makes them."""
     path = w.work / name

@@ -164,6 +164,7 @@ static enum exit_code list_run(struct command_call *call, const void *args)
 		json_close(&l.json, ']');
 		json_end(&l.json);
 	} else if (!error && !call->quiet && l.count > 0) {
+		columns_sort(&l.columns);
 		error = columns_print(&l.columns, stdout, "\n");
 	}
 	if (error)

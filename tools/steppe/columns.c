@@ -43,6 +43,17 @@ void columns_add(struct columns *c, const char *const *texts)
 	c->rows++;
 }
 
+static int compare_rows(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+void columns_sort(struct columns *c)
+{
+	if (!c->error && c->rows)
+		qsort(c->cells, c->rows, c->count * sizeof(*c->cells), compare_rows);
+}
+
 static void pad(FILE *to, const char *text, unsigned width)
 {
 	unsigned own = width_of(text);

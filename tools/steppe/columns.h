@@ -21,6 +21,8 @@ struct columns {
 
 /* Adds a row of `count` texts, which are copied; memory running short shows at columns_print. */
 void columns_add(struct columns *c, const char *const *texts);
+/* Puts the rows in the order of their first cells' bytes. */
+void columns_sort(struct columns *c);
 /* Prints all and frees them; 0 or -ENOMEM. `end` ends each line ("\n", or with an escape that
  * clears what was there). */
 int columns_print(struct columns *c, FILE *to, const char *end);
