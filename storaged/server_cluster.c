@@ -51,6 +51,9 @@ static void load(void *owner, struct members_load *to)
 		to->kbps = (bytes - c->counted_bytes) * 8 * 1000000 / (uint64_t)passed_ns;
 	c->counted_bytes = bytes;
 	c->counted_at = now;
+	if (c->joined)
+		atomic_store(&s->clock_ahead_us,
+			loop_wall(main_loop(s)).us - members_time_us(c->members));
 }
 
 static void on_map_task(struct loop_task *task)

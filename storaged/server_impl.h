@@ -78,6 +78,7 @@ struct server {
 	struct link_hello hello;
 	uint64_t boot_nonce;
 	int64_t started_us;
+	atomic_int_fast64_t clock_ahead_us; /* of the cluster's time; 0 when alone */
 	struct cluster_open cluster;
 	struct server_cluster members;
 	int status; /* why it stops, if not because it was told to */

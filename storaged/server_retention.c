@@ -8,8 +8,8 @@
 #include "storaged/server_impl.h"
 #include "storaged/session/route.h"
 
-/* A clock that moved by more than this since it was first looked at is not believed: what is deleted
- * stays deleted. */
+/* A clock that is so far ahead of the cluster's, or moved so far since it was first looked at, is not
+ * believed: what is deleted stays deleted. */
 #define STEP_MAX_US (3600 * US_PER_SECOND)
 
 static bool is_mine(void *owner, const char *camera)
@@ -30,13 +30,20 @@ static bool now(void *owner, struct wall *ret_now)
 	int64_t passed_us = (loop_now(loop).ns - l->clock_began.ns) / 1000;
 	struct wall wall = loop_wall(loop);
 	int64_t ahead_us = wall.us - l->clock_then.us - passed_us;
+	int64_t cluster_us = atomic_load(&l->server->clock_ahead_us);
+	if (cluster_us > STEP_MAX_US) {
+		log_error("this clock is %" PRId64
+			  " s ahead of the cluster's: nothing is deleted; put it right",
+			cluster_us / US_PER_SECOND);
+		return false;
+	}
 	if (ahead_us > STEP_MAX_US) {
 		log_error("the clock stepped ahead by %" PRId64
 			  " s: nothing is deleted; if it is right now, restart this daemon",
 			ahead_us / US_PER_SECOND);
 		return false;
 	}
-	*ret_now = wall;
+	*ret_now = (struct wall){wall.us - cluster_us};
 	return true;
 }
 
