@@ -269,7 +269,7 @@ static void on_ready(
 	(void)ch; /* a client talks to any level: what it lacks shows in refusals */
 	if (p->state == PEER_CLOSING)
 		return;
-	bool back = peer_is_unreachable(p);
+	bool back = peer_is_unreachable(p), is_new = !p->node_id[0] && p->router->map;
 	snprintf(p->node_id, sizeof(p->node_id), "%s", hello->node ? hello->node : "");
 	p->state = PEER_READY;
 	p->last_number = p->map_number = 0;
@@ -279,7 +279,7 @@ static void on_ready(
 	map_greeted(p);
 	peer_let_in(p);
 	peer_watch(p);
-	if (back)
+	if (back || is_new)
 		router_rechoose(p->router);
 }
 

@@ -47,6 +47,17 @@ static bool is_fresh(const struct peer *p)
 	return p->state != PEER_BACKOFF && !p->doubted;
 }
 
+/* Those that the caller named and that never greeted: one may be a node that is looked for in vain
+ * at the map's address. */
+static void greet_the_named(struct router *r)
+{
+	list_each (node, &r->peers) {
+		struct peer *p = list_entry(node, struct peer, node);
+		if (p->configured && !p->node_id[0])
+			peer_want(p);
+	}
+}
+
 /* A channel to the node at whatever address; else of its addresses the first that does not fail just
  * now. What the map calls a node need not be what the caller calls it, nor be reachable from here. */
 static struct peer *peer_of_node(struct router *r, const struct cluster_node *n)
@@ -64,6 +75,7 @@ static struct peer *peer_of_node(struct router *r, const struct cluster_node *n)
 		if (!first)
 			first = p;
 	}
+	greet_the_named(r);
 	return first;
 }
 

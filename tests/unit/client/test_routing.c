@@ -641,6 +641,16 @@ static void test_a_daemon_under_another_name(void **state)
 	assert_true(ask_for(fake_map_camera(&map, "one", 1)) < 50);
 	assert_int_equal(nodes[0].connections, 1);
 	finish();
+	/* each is tried, to see who it is */
+	static const char *const addresses[] = {"one:1", "three:1", "two:1", NULL};
+	begin_with(55, addresses);
+	map.addresses = "nowhere";
+	for (unsigned i = 0; i < 3; i++)
+		stream_start(&streams[i], fake_map_camera(&map, map.names[i], 0));
+	run_s(3);
+	for (unsigned i = 0; i < 3; i++)
+		expect_at(&streams[i], map.names[i]);
+	finish();
 }
 
 static void test_asking_a_certain_daemon(void **state)
