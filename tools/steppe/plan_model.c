@@ -32,10 +32,11 @@
 #define META_COPIES   3.0
 #define META_STREAM   (4096.0 + 4096.0) /* head, days */
 
-/* OSDs: measured with 256 KiB to 4 MiB a write, three copies. A write costs each replica so much
- * whatever its size; the rest goes by bytes. */
-#define OSD_WRITE_S     0.00033
-#define OSD_WRITE_BYTES MIB /* that osd_cpu was measured with */
+/* OSDs, as parts of what a GB costs them in writes of 1 MiB with three copies: measured with 256 KiB
+ * to 4 MiB a write, on three copies and on a code of 2+1. */
+#define OSD_BY_WRITES   0.23           /* goes by the number of writes, the rest by bytes */
+#define OSD_CODING      0.65           /* comes on top for a GB that is coded */
+#define OSD_WRITES_A_GB (GB / MIB * 3) /* of all replicas */
 #define OSD_COPIES      3.0
 #define OSD_READ_S      1.2        /* a GB; assumed */
 #define OSD_MEMORY      (4 * GIB)  /* Ceph's osd_memory_target */
@@ -142,10 +143,12 @@ static void size_hosts(const struct plan_site *s, double in, struct plan_store *
 {
 	double shards = s->pool.copies ? s->pool.copies : s->pool.k + s->pool.m;
 	double factor = plan_pool_factor(&s->pool);
-	double by_bytes = s->osd_cpu / OSD_COPIES - OSD_WRITE_S * (GB / OSD_WRITE_BYTES);
-	double busy = in / GB * factor * fmax(by_bytes, 0) +
-		      in / r->batch_bytes * shards * OSD_WRITE_S +
-		      in * s->viewing / GB * OSD_READ_S;
+	double a_write = s->osd_cpu * OSD_BY_WRITES / OSD_WRITES_A_GB;
+	double a_gb = s->osd_cpu * (1 - OSD_BY_WRITES) / OSD_COPIES * factor;
+	if (!s->pool.copies)
+		a_gb += s->osd_cpu * OSD_CODING;
+	double busy =
+		in / GB * (a_gb + s->viewing * OSD_READ_S) + in / r->batch_bytes * shards * a_write;
 	r->cores = ceil(busy / s->cpu_fill);
 	r->host_cores = r->cores / r->hosts;
 	r->host_memory = r->disks / r->hosts * OSD_MEMORY + HOST_MEMORY;

@@ -97,8 +97,8 @@ static void test_disks_by_room(void **state)
 	/* three writes a camera and second, and six a chunk that comes and goes */
 	double seeks = 10000 * (3 + 6 / (60 * (1 + r.overhead)));
 	near(r.disk_busy, (seeks * 0.01 + 15e9 * (1 + r.overhead) / 100e6) / r.disks);
-	/* OSDs: 2 s a GB and copy, of them 0.33 ms a MiB that goes by writes */
-	near(r.cores, ceil((5 * 3 * (2 - 0.00033 * 953.674) + 10000 * 3 * 0.00033) / 0.5));
+	/* OSDs: 6 s a GB, of which 23 % go by its 954 writes; here there are 2,000 */
+	near(r.cores, ceil(5 * 6 * (0.77 + 0.23 * 2000 / 953.674) / 0.5));
 	near(r.host_net_in, 8 * 15e9 / r.hosts);
 	near(r.host_net_out, 8 * 10e9 / r.hosts);
 	near(r.host_memory, r.disks / r.hosts * 4294967296.0 + 17179869184.0);
@@ -130,6 +130,8 @@ static void test_erasure_codes(void **state)
 	near(fine.raw_bytes, 1.375 * fine.bytes_kept);
 	/* sixteen alignments of 32 KiB are just above a second's footage */
 	near(fine.batch_bytes, 524288);
+	/* eleven thirds of the writes, 1.375 thirds of the bytes, and the coding */
+	near(fine.cores, ceil(5 * 6 * (0.77 * 1.375 / 3 + 0.65 + 0.23 * 2 * 11 / 3) / 0.5));
 	near(fine.write_bytes, 65536);
 	s.pool.unit = 16384;
 	plan_store_needs(&s, &ten_thousand, &coarse);
