@@ -65,6 +65,7 @@ struct peer *peer_get(struct router *r, const char *address, bool configured)
 	p->pace.fire = on_pace;
 	list_init(&p->exchanges);
 	list_init(&p->waiting);
+	list_init(&p->turns);
 	for (size_t i = 0; i < PEER_BUCKETS; i++)
 		list_init(&p->by_number[i]);
 	list_append(&r->peers, &p->node);
@@ -146,6 +147,9 @@ void peer_detach(struct exchange *x)
 	list_remove(&x->node);
 	list_remove(&x->told);
 	list_remove(&x->hash_node);
+	list_remove(&x->turn);
+	if (x->peer && x->peer->served == x)
+		x->peer->served = NULL;
 	x->peer = NULL;
 	x->number = 0;
 	x->active = false;
@@ -311,26 +315,18 @@ static void on_frame(struct channel *ch, struct channel_user *user, const struct
 	x->ops->frame(x, frame);
 }
 
-/* Whoever was first last time comes last next time. */
+/* Those that wait have their turns until the channel is full again. Whoever began to send while
+ * others wait would have more than its share, and the others' footage would wait for many seconds.
+ */
 static void on_drained(struct channel *ch, struct channel_user *user)
 {
 	struct peer *p = of_user(user);
-	struct list todo;
-	list_init(&todo);
-	list_splice(&todo, &p->exchanges);
-	struct list *first = todo.next;
-	struct list *node;
-	while ((node = list_pop(&todo))) {
-		struct exchange *x = list_entry(node, struct exchange, node);
-		if (node == first && !list_empty(&todo)) {
-			/* served after the others */
-			list_append(&todo, node);
-			first = NULL;
-			continue;
-		}
-		list_append(&p->exchanges, node);
-		if (x->active && x->ops->drained && !channel_is_full(ch))
+	while (!list_empty(&p->turns) && !channel_is_full(ch)) {
+		struct exchange *x = list_entry(list_pop(&p->turns), struct exchange, turn);
+		p->served = x;
+		if (x->ops->drained)
 			x->ops->drained(x);
+		p->served = NULL;
 	}
 }
 
@@ -378,9 +374,17 @@ int exchange_send(
 	return channel_send(x->peer->channel, type, x->number, meta, body, body ? 1 : 0);
 }
 
-bool exchange_is_full(const struct exchange *x)
+bool exchange_must_wait(struct exchange *x)
 {
-	return !x->active || !x->peer->channel || channel_is_full(x->peer->channel);
+	if (!x->active || !x->peer->channel)
+		return true;
+	struct peer *p = x->peer;
+	if (!channel_is_full(p->channel) && (p->served == x || list_empty(&p->turns)))
+		return false;
+	/* once is enough, and keeps its place */
+	if (list_empty(&x->turn))
+		list_append(&p->turns, &x->turn);
+	return true;
 }
 
 const char *exchange_daemon(const struct exchange *x)

@@ -32,7 +32,9 @@ struct peer {
 	struct mono retry_at;  /* when it ends */
 	struct list exchanges; /* told that they may talk, or talking */
 	struct list waiting;
-	struct loop_timer pace; /* armed: `let_in` of those waiting were let in a moment ago */
+	struct list turns;       /* exchanges with bulk to send, while the channel is full */
+	struct exchange *served; /* whose turn it is */
+	struct loop_timer pace;  /* armed: `let_in` of those waiting were let in a moment ago */
 	unsigned let_in;
 	struct list by_number[PEER_BUCKETS];
 	uint32_t last_number;

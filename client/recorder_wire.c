@@ -97,7 +97,7 @@ static int send_lane(struct steppe_recorder *r, struct lane *l)
 {
 	struct item *item;
 	while ((item = lane_sendable(l))) {
-		if (exchange_is_full(&r->exchange))
+		if (exchange_must_wait(&r->exchange))
 			return 1;
 		int rc = lane_prepare(l, item);
 		if (rc == ERR_CHECKSUM || rc == ERR_FORMAT || rc == ERR_LIMIT) {

@@ -113,6 +113,7 @@ void exchange_start(struct router *r, struct exchange *x)
 	list_init(&x->node);
 	list_init(&x->told);
 	list_init(&x->hash_node);
+	list_init(&x->turn);
 	struct peer *p = r->stopping ? NULL : router_choose(r, x);
 	if (p)
 		peer_attach(p, x);

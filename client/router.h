@@ -56,7 +56,7 @@ struct exchange_ops {
 	/* The channel is gone, or could not be had. The exchange is idle: start it again or give
 	 * up. */
 	void (*lost)(struct exchange *x, int status);
-	/* The channel takes more again after having been full; may be NULL. */
+	/* Its turn to send bulk, after exchange_must_wait said that it must wait; may be NULL. */
 	void (*drained)(struct exchange *x);
 };
 
@@ -71,7 +71,7 @@ struct exchange {
 	/* private */
 	struct router *router;
 	struct peer *peer;
-	struct list node, told, hash_node;
+	struct list node, told, hash_node, turn;
 	uint32_t number; /* 0: not talking yet */
 	unsigned hops;
 	int status; /* of the loss to be told */
@@ -109,8 +109,9 @@ void exchange_stop(struct exchange *x, bool tell);
  * body. */
 int exchange_send(
 	struct exchange *x, uint8_t type, const ProtobufCMessage *meta, const struct slice *body);
-/* Whether bulk should wait for drained(). */
-bool exchange_is_full(const struct exchange *x);
+/* Whether bulk must wait for drained(): the channel is full, or others wait for it already. All have
+ * their turn in the order of asking, and may send until the channel is full again. */
+bool exchange_must_wait(struct exchange *x);
 /* In ready(): whether this daemon is not the camera's, which cannot be reached: it must be told to
  * answer all the same (`any` in the questions about a stream). */
 static inline bool exchange_asks_any(const struct exchange *x)

@@ -56,6 +56,7 @@ struct stream {
 	int64_t last_ns;              /* when its last fragment was handed over */
 	int64_t pending[PENDING_MAX]; /* when each was, oldest first; under the lock */
 	unsigned pending_first, pending_count;
+	uint64_t durable; /* fragments; under the lock */
 	int refusal;
 	char reason[128];
 };
@@ -100,6 +101,7 @@ static void on_durable(void *user, uint64_t session, uint64_t seq, int64_t captu
 	int64_t now = mono_ns();
 	pthread_mutex_lock(&b->lock);
 	b->durable++;
+	s->durable++;
 	b->last_durable_ns = now;
 	if (s->pending_count > 0) {
 		latency_add(&b->latency, (now - s->pending[s->pending_first]) / 1000);
@@ -274,11 +276,25 @@ static void close_all(struct ingest *b)
 	}
 }
 
+/* How even the streams were served: fragments kept of the one with the fewest and the most. */
+static void spread(const struct ingest *b, uint64_t *ret_least, uint64_t *ret_most)
+{
+	*ret_least = UINT64_MAX;
+	*ret_most = 0;
+	for (uint32_t i = 0; i < b->opened; i++) {
+		uint64_t kept = b->streams[i].durable;
+		*ret_least = kept < *ret_least ? kept : *ret_least;
+		*ret_most = kept > *ret_most ? kept : *ret_most;
+	}
+}
+
 static void report(struct ingest *b)
 {
 	double seconds = (double)(b->last_durable_ns - b->start_ns) / 1e9;
 	uint64_t bytes = b->durable * b->fragment_bytes;
 	double per_second = seconds > 0 ? (double)bytes / seconds : 0;
+	uint64_t least, most;
+	spread(b, &least, &most);
 	uint32_t p50 = latency_percentile(&b->latency, 50),
 		 p95 = latency_percentile(&b->latency, 95),
 		 p99 = latency_percentile(&b->latency, 99);
@@ -289,6 +305,8 @@ static void report(struct ingest *b)
 		json_member_uint(&j, "fragment_bytes", b->fragment_bytes);
 		json_member_uint(&j, "fragments", b->durable);
 		json_member_uint(&j, "bytes", bytes);
+		json_member_uint(&j, "least_fragments", least);
+		json_member_uint(&j, "most_fragments", most);
 		json_member_double(&j, "seconds", seconds);
 		json_member_double(&j, "mb_per_second", per_second / 1e6);
 		json_member_uint(&j, "ack_p50_us", p50);
@@ -304,6 +322,7 @@ static void report(struct ingest *b)
 	printf("%" PRIu32 " streams, fragments of %s: %s kept in %.1f s\n", b->opened, fragment,
 		total, seconds);
 	printf("  %.1f MB/s  (%.0f Mb/s)\n", per_second / 1e6, per_second * 8 / 1e6);
+	printf("  %" PRIu64 " to %" PRIu64 " fragments a stream\n", least, most);
 	printf("  kept after  p50 %.1f ms  p95 %.1f ms  p99 %.1f ms\n", p50 / 1e3, p95 / 1e3,
 		p99 / 1e3);
 }

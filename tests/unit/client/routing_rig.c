@@ -253,9 +253,25 @@ static void caller_lost(struct exchange *x, int status)
 		exchange_start(&router, x);
 }
 
+void caller_pushes(struct caller *c)
+{
+	struct buf *body = buf_new(CALLER_BULK);
+	assert_non_null(body);
+	memset(body->data, 0, body->len);
+	struct slice slice = slice_of(body, 0, body->len);
+	buf_unref(&body);
+	while (c->bulk && !exchange_must_wait(&c->x)) {
+		assert_int_equal(exchange_send(&c->x, FRAME_DAYS, NULL, &slice), 0);
+		c->bulk--;
+		c->pushed++;
+	}
+	slice_drop(&slice);
+}
+
 static void caller_drained(struct exchange *x)
 {
 	of_exchange(x)->drained++;
+	caller_pushes(of_exchange(x));
 }
 
 static const struct exchange_ops caller_ops = {.ready = caller_ready,

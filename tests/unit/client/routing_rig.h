@@ -51,15 +51,20 @@ void desk_reset(struct desk *d);
 /* Its own end in order, as a daemon does that stops. */
 void desk_hang_up(struct desk *d);
 
+#define CALLER_BULK 10000
+
 /* An exchange that asks once it may and notes what comes. */
 struct caller {
 	struct exchange x;
 	unsigned ready, frames, lost, refused, drained;
-	int status; /* of the last loss */
-	bool again; /* starts again when it is lost */
+	int status;            /* of the last loss */
+	bool again;            /* starts again when it is lost */
+	unsigned bulk, pushed; /* frames of CALLER_BULK bytes that it has to send, and has sent */
 };
 /* Camera NULL: any desk. */
 void caller_start(struct caller *c, const char *camera);
+/* Sends of its bulk what it may. */
+void caller_pushes(struct caller *c);
 /* Runs until it has that many frames or losses more, or 1000 s have passed (the test fails). */
 void caller_waits_frames(struct caller *c, unsigned more);
 void caller_waits_lost(struct caller *c, unsigned more);

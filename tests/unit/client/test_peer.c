@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "base/errors.h"
+#include "client/peer.h"
 #include "proto/refusal.h"
 #include "tests/unit/client/routing_rig.h"
 
@@ -200,12 +201,47 @@ static void test_sending_out_of_turn(void **state)
 	struct caller c = {0};
 	caller_start(&c, "gate-7");
 	assert_int_equal(exchange_send(&c.x, FRAME_DAYS, NULL, NULL), ERR_CLOSED);
-	assert_true(exchange_is_full(&c.x));
+	assert_true(exchange_must_wait(&c.x));
 	caller_waits_frames(&c, 1);
-	assert_false(exchange_is_full(&c.x));
+	assert_false(exchange_must_wait(&c.x));
 	desk_reset(&desks[0]);
 	caller_waits_lost(&c, 1);
 	assert_int_equal(exchange_send(&c.x, FRAME_DAYS, NULL, NULL), ERR_CLOSED);
+	routing_finish();
+}
+
+/* Many have more to send than the channel takes: they have their turns, also when some have no end
+ * of it, and who is stopped gives its turn away. */
+static void test_turns_of_bulk(void **state)
+{
+	(void)state;
+	enum { CALLERS = 5, ROUNDS = 20 };
+	routing_begin(49, 1);
+	struct caller c[CALLERS] = {0};
+	for (unsigned i = 0; i < CALLERS; i++) {
+		caller_start(&c[i], "gate-7");
+		caller_waits_frames(&c[i], 1);
+	}
+	c[0].x.peer->channel->queue_limit = 3 * CALLER_BULK;
+	for (unsigned i = 0; i < CALLERS; i++) {
+		c[i].bulk = i == 1 ? 2 : 1000;
+		caller_pushes(&c[i]);
+	}
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		sim_run_for(&world, 2 * NS_PER_MS);
+		/* one that would jump the queue */
+		caller_pushes(&c[0]);
+		if (round == 10)
+			exchange_stop(&c[3].x, false);
+	}
+	assert_int_equal(c[1].pushed, 2);
+	assert_true(c[3].pushed > 3);
+	for (unsigned i = 0; i < CALLERS; i += 2) {
+		assert_true(c[i].pushed >= 3 * c[3].pushed / 2);
+		assert_true(c[i].pushed <= c[2].pushed + 6 && c[2].pushed <= c[i].pushed + 6);
+	}
+	for (unsigned i = 0; i < CALLERS; i++)
+		exchange_stop(&c[i].x, false);
 	routing_finish();
 }
 
@@ -238,6 +274,7 @@ int main(void)
 		cmocka_unit_test(test_answers_that_come_too_late),
 		cmocka_unit_test(test_stopped_before_it_was_ready),
 		cmocka_unit_test(test_sending_out_of_turn),
+		cmocka_unit_test(test_turns_of_bulk),
 		cmocka_unit_test(test_no_channel_to_be_had),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
