@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fetching long windows on Ceph over TLS, against `rados bench seq` on the same pool, and radosgw GET of 4 MiB with TLS.
-At a time: 16 reads of rados bench, 8 curls, 8 windows of 4 programs."""
+At a time: 16 reads of rados bench, 8 curls, 8 windows of 2 programs."""
 import json
 import os
 import subprocess
@@ -12,17 +12,17 @@ from benchlib import Meter, interleave, ratio, run_json, show
 from radosgw import Radosgw, installed
 
 STORES = ("ceph",)
-CAMERAS, VIEWERS = 16, 4
+CAMERAS, VIEWERS = 16, 2
 FRAGMENT = 500_000  # a second of 4 Mb/s
 
 
 def fetch(bench, world, daemon, since):
-    """Whole recordings, by VIEWERS programs at a time, two windows each; once every camera twice."""
+    """Whole recordings, by VIEWERS programs at a time, four windows each; once every camera twice."""
     meter, began = Meter(daemon, bench.ceph), time.monotonic()
     count = 1 if bench.args.smoke else 2 * CAMERAS // VIEWERS
     config = {**os.environ, "STEPPE_CONFIG": str(world.config("investigator"))}
     viewers = [subprocess.Popen([world.program, "bench", "fetch", "--json", "--from", since, "--window", "0s", "--count", str(count),
-                                 "--cameras", str(CAMERAS), "--parallel", "2"], env=config, stdout=subprocess.PIPE, text=True)
+                                 "--cameras", str(CAMERAS), "--parallel", "4"], env=config, stdout=subprocess.PIPE, text=True)
                for _ in range(VIEWERS)]
     answers = [json.loads(viewer.communicate()[0]) for viewer in viewers]
     seconds = time.monotonic() - began

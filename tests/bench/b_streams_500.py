@@ -17,6 +17,7 @@ RATE = 4_000_000
 SEALED_AFTER_S = 15  # open chunks grow every second
 KEPT_BYTES = 24 << 30
 TABLES = 176 * 60 + 16 * 25 * 60  # docs/design/writing.md: of a chunk of a minute, which realloc may hold twice
+KEPT_BUFFERS = 16 << 20  # base/largebuf.h
 FIXED = 7.6 * 1024 + 0.3 * 1024 + 2.3 * 1024 + 1024
 
 
@@ -33,14 +34,17 @@ def delete_behind(folder):
 
 def watch(bench, world, daemon, child):
     """Until the recorder ends: the highest figures seen."""
-    seen = {"resident": 0, "undurable": 0, "memory_over_undurable": 0, "freed": 0}
+    seen = {"resident": 0, "undurable": 0, "client": 0, "client_cpu": 0, "freed": 0}
     started, cleaned = memory_of(daemon.process.pid)[0], time.monotonic()
     while child.poll() is None:
         time.sleep(0.5)
         resident, undurable = memory_of(daemon.process.pid)[0], daemon.metric("steppe_undurable_bytes")
         seen["resident"] = max(seen["resident"], resident)
         seen["undurable"] = max(seen["undurable"], undurable)
-        seen["memory_over_undurable"] = max(seen["memory_over_undurable"], resident - started - undurable)
+        try:
+            seen["client"], seen["client_cpu"] = memory_of(child.pid)[1], cpu_of(child.pid)
+        except (OSError, AttributeError):
+            pass  # it has just ended
         if time.monotonic() - cleaned > 5:
             seen["freed"] += delete_behind(world.work / "video")
             cleaned = time.monotonic()
@@ -68,12 +72,14 @@ def run(bench):
     daemon.stop()
     bench.forget(world)
     wanted = streams * RATE / 8 * seconds
-    formula = streams * (FIXED + 2 * TABLES)
+    tables = streams * (FIXED + 2 * TABLES)
+    formula = seen["started"] + tables + seen["undurable"] + KEPT_BUFFERS
     print(f"streams-500: {before}; {time.strftime('%Y-%m-%d')}\n  tests/bench/run streams-500 --seconds {seconds}")
     print(f"  {streams} streams of {RATE / 1e6:.0f} Mb/s for {seconds} s: {answer['bytes'] / wanted:.3f} of what they showed is durable, "
           f"the last {answer['seconds'] - seconds:.1f} s after the end")
     print("  acknowledged after p50 {:.0f} ms, p95 {:.0f} ms, p99 {:.0f} ms".format(*(answer[f"ack_p{p}_us"] / 1e3 for p in (50, 95, 99))))
-    print(f"  storaged: {cpu / elapsed:.2f} of a core, {cpu / answer['bytes'] * 1e9:.2f} CPU s/GB; memory {seen['started'] / 1e6:.0f} MB at its "
-          f"start, {seen['resident'] / 1e6:.0f} MB at most; not durable at most {seen['undurable'] / 1e6:.0f} MB")
-    print(f"  beside what is not durable {seen['memory_over_undurable'] / 1e6:.0f} MB at most; writers and tables by the formula "
-          f"{formula / 1e6:.0f} MB; {seen['freed'] / 1e9:.1f} GB deleted behind")
+    print(f"  storaged: {cpu / elapsed:.2f} of a core, {cpu / answer['bytes'] * 1e9:.2f} CPU s/GB; the recorder {seen['client_cpu'] / elapsed:.2f} "
+          f"of a core, {seen['client'] / 1e6:.0f} MB")
+    print(f"  storaged's memory: {seen['resident'] / 1e6:.0f} MB at most; by the formula {formula / 1e6:.0f}: {seen['started'] / 1e6:.0f} at its start, "
+          f"{tables / 1e6:.0f} writers and tables, {seen['undurable'] / 1e6:.0f} not durable at most, {KEPT_BUFFERS / 1e6:.0f} of buffers kept")
+    print(f"  {seen['freed'] / 1e9:.1f} GB were deleted behind")
