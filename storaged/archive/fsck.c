@@ -35,9 +35,10 @@ struct run {
 	struct store_read read;
 	struct head head;
 	bool head_known;
-	struct object_days days;   /* to be looked at */
-	struct object_days named;  /* by the days object */
-	struct object_lists lists; /* what there is, when listing */
+	struct object_days days;    /* to be looked at */
+	struct object_days named;   /* by the days object */
+	struct object_days counted; /* of them, those whose partition was there and had something */
+	struct object_lists lists;  /* what there is, when listing */
 	size_t next_day;
 	struct index_partition partition;
 	size_t next_record;
@@ -61,6 +62,7 @@ static void finish(struct run *r, int status)
 	index_partition_fini(&r->partition);
 	object_days_fini(&r->days);
 	object_days_fini(&r->named);
+	object_days_fini(&r->counted);
 	object_lists_fini(&r->lists);
 	free(r->links);
 	f->impl = NULL;
@@ -258,21 +260,24 @@ static void on_partition(struct store_read *read)
 	const void *ver = read->status == 0 ? store_read_attr(read, ATTR_VER, &len) : NULL;
 	bool versioned = ver && index_version_parse(ver, len, &version) == 0;
 	store_read_release(read);
-	/* a day is named before its partition is made, and may be so for a while */
-	if (rc == -ENOENT)
+	struct wall from = {day * US_PER_DAY}, to = {(day + 1) * US_PER_DAY};
+	if (rc == -ENOENT) {
+		/* a day is named before its partition is made, and may be so for a while; its
+		 * totals come from it */
+		if (object_days_has(&r->counted, day))
+			find(r, name, "partition is missing", from, to);
 		rc = 0;
-	else if (rc == -EIO || rc == ERR_CHECKSUM || rc == ERR_LIMIT || rc == ERR_VERSION) {
+	} else if (rc == -EIO || rc == ERR_CHECKSUM || rc == ERR_LIMIT || rc == ERR_VERSION) {
 		find(r, name,
 			rc == ERR_VERSION ? "partition is of a newer format"
 					  : "partition cannot be read",
-			(struct wall){day * US_PER_DAY}, (struct wall){(day + 1) * US_PER_DAY});
+			from, to);
 		rc = 0;
 	} else if (rc == 0) {
 		if (!versioned)
 			find(r, name, "version of the partition is damaged", never, never);
 		for (size_t i = 0; i < r->partition.damaged; i++)
-			find(r, name, "record is damaged", (struct wall){day * US_PER_DAY},
-				(struct wall){(day + 1) * US_PER_DAY});
+			find(r, name, "record is damaged", from, to);
 		if (!object_days_has(&r->named, day))
 			find(r, name, "day is not named in the days object", never, never);
 		for (size_t i = 0; i < r->partition.count; i++)
@@ -394,14 +399,18 @@ static void on_days(struct store_read *read)
 		rc = index_days_decode(read->body->data, read->body->len, &days);
 	store_read_release(read);
 	bool known = rc == 0;
-	if (rc == -ENOENT)
-		rc = 0; /* nothing was indexed yet, or it is lost: the list will tell */
-	else if (rc == -EIO || rc == ERR_CHECKSUM || rc == ERR_FORMAT || rc == ERR_TRUNCATED) {
+	if (rc == -ENOENT) {
+		if (r->head_known && fsck_was_indexed(&r->head))
+			find(r, name, "days object is missing", never, never);
+		rc = 0; /* nothing was indexed yet, or it is lost: the list will tell more */
+	} else if (rc == -EIO || rc == ERR_CHECKSUM || rc == ERR_FORMAT || rc == ERR_TRUNCATED) {
 		find(r, name, "days object is damaged", never, never);
 		rc = 0;
 	}
 	for (size_t i = 0; rc == 0 && i < days.count; i++) {
 		rc = object_days_add(&r->named, days.days[i].day);
+		if (rc == 0 && days.days[i].bytes > 0)
+			rc = object_days_add(&r->counted, days.days[i].day);
 		if (rc == 0)
 			rc = object_days_add(&r->days, days.days[i].day);
 	}

@@ -86,3 +86,12 @@ bool fsck_link_is_broken(const struct fsck_link *links, size_t count, size_t i)
 	const struct fsck_link *before = bsearch(&key, links, count, sizeof(*links), compare_links);
 	return before && memcmp(before->digest, links[i].previous_digest, DIGEST_SIZE) != 0;
 }
+
+/* The last sealed chunk is either an intent still or in the index. */
+bool fsck_was_indexed(const struct head *head)
+{
+	for (unsigned i = 0; i < head->intent_count; i++)
+		if (compare_ids(&head->intents[i].chunk, &head->last_chunk) == 0)
+			return false;
+	return head->last_chunk.epoch != 0;
+}

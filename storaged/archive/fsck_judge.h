@@ -2,6 +2,7 @@
 /* What fsck makes of what it saw: pure. */
 #pragma once
 
+#include "storaged/archive/head.h"
 #include "storaged/archive/probe.h"
 
 /* Words for the first thing in which a live record and its chunk, which was looked at, do not
@@ -9,6 +10,9 @@
 const char *fsck_judge_record(const struct index_record *r, const struct probe *p);
 /* Whether two records say the same of a chunk, in all that derives from its media. */
 bool fsck_same_media(const struct index_record *a, const struct index_record *b);
+
+/* Whether a chunk of the stream was indexed before the head was written. */
+bool fsck_was_indexed(const struct head *head);
 
 /* A chunk as a link of the chain of digests. */
 struct fsck_link {

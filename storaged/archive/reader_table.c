@@ -12,7 +12,8 @@
 /*	PARTS ---> (done)          the init segment and the seal, side by side; or found in the
  * cache
  *	  |
- *	  +------> WHOLE ---> (done)   the seal is damaged: all of the chunk */
+ *	  +------> WHOLE ---> (done)   the seal is damaged: all of the chunk; or it cannot be read:
+ *	                               all that is before it */
 struct table_op {
 	struct reader *reader;
 	struct reader_table *req;
@@ -83,13 +84,12 @@ static void on_whole(struct store_read *read)
 	finish(op, rc);
 }
 
-static void read_whole(struct table_op *op)
+static void read_whole(struct table_op *op, size_t len)
 {
 	char name[STORE_NAME_MAX + 1];
 	strcpy(name, op->entry->name);
 	store_read_release(&op->seal);
-	op->seal = (struct store_read){
-		.done = on_whole, .want_body = true, .len = (size_t)op->record.bytes};
+	op->seal = (struct store_read){.done = on_whole, .want_body = true, .len = len};
 	store_read(op->reader->store, &op->seal, op->record.pool, name);
 }
 
@@ -99,17 +99,22 @@ static void parts_step(struct table_op *op)
 {
 	if (--op->reading > 0)
 		return;
-	int rc = op->head.status < 0 ? op->head.status : op->seal.status;
+	bool rotten = op->seal.status == -EIO || op->seal.status == ERR_CHECKSUM;
+	int rc = op->head.status < 0 || rotten ? op->head.status : op->seal.status;
 	if (rc < 0 || op->reader->closing) {
 		finish(op, rc);
 		return;
 	}
 	struct cache_entry *e = op->entry;
 	rc = make_init(op, op->head.body->data, op->head.body->len);
+	if (rc == 0 && rotten) {
+		read_whole(op, op->record.seal_offset);
+		return;
+	}
 	if (rc == 0) {
 		rc = chunk_seal_parse(op->seal.body->data, op->seal.body->len, &e->seal, &e->table);
 		if (rc < 0 && rc != -ENOMEM && rc != ERR_VERSION) {
-			read_whole(op);
+			read_whole(op, (size_t)op->record.bytes);
 			return;
 		}
 	}

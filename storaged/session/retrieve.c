@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/errors.h"
+#include "storaged/archive/gaps.h"
 #include "storaged/metrics.h"
 
 #define FEW_DAYS 3 /* a window of more asks first which there are */
@@ -326,8 +327,18 @@ static void on_loaded(struct retrieve *r)
 	retrieve_send(r);
 }
 
+/* Of a chunk whose seal is damaged the table was made of what is left, and its record knows how far it
+ * went. */
+static bool lost_its_end(const struct retrieve_chunk *c)
+{
+	return c->loaded && c->table.seal.end.us < c->view->record.end.us - GAP_LEAST_US;
+}
+
 void retrieve_group_done(struct retrieve *r)
 {
+	for (size_t i = 0; i < r->chunk_count && !r->window.backward; i++)
+		if (lost_its_end(&r->chunks[i]))
+			r->pending_cause = GAP_DAMAGED;
 	start_group(r);
 }
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/errors.h"
@@ -53,20 +54,41 @@ static int look(struct local_batch *b, struct store_read *req, int pool, const c
 	return rc;
 }
 
-static int fill(struct local_batch *b, struct store_read *req, const struct local_place *place)
+static int fill(int fd, struct store_read *req)
 {
-	int fd = local_files_open_read(&b->files, place);
-	int rc = fd < 0 ? fd : 0;
+	int rc = 0;
 	for (size_t done = 0; !rc && done < req->body->len;) {
 		ssize_t n = pread(fd, req->body->data + done, req->body->len - done,
 			(off_t)(req->offset + done));
 		if (n < 0 && errno != EINTR)
 			rc = -errno;
 		else if (n == 0)
-			rc = -EIO; /* shorter than the index says: damage */
+			req->body->len = done;
 		else if (n > 0)
 			done += (size_t)n;
 	}
+	return rc;
+}
+
+/* The body, and how much of it there is. A file that is shorter than the index says, or gone, is
+ * damage: what is left of it is given, and its own size, as another store would. */
+static int look_at_file(
+	struct local_batch *b, struct store_read *req, const struct local_place *place)
+{
+	struct stat st = {0};
+	int fd = local_files_open_read(&b->files, place);
+	int rc = fd < 0 ? fd : 0;
+	if (rc == 0 && req->want_attrs && fstat(fd, &st))
+		rc = -errno;
+	if (rc == -ENOENT) {
+		rc = 0;
+		if (req->want_body)
+			req->body->len = 0;
+	} else if (rc == 0 && req->want_body) {
+		rc = fill(fd, req);
+	}
+	if (rc == 0 && req->want_attrs && (uint64_t)st.st_size < req->size)
+		req->size = (uint64_t)st.st_size;
 	if (fd >= 0)
 		close(fd);
 	return rc;
@@ -91,11 +113,11 @@ int local_read(struct local_batch *b, struct store_read *req, int pool, const ch
 	for (int i = 0; i < TRIES; i++) {
 		struct local_record r;
 		rc = look(b, req, pool, name, &r);
-		if (rc || pool == STORE_META || !req->want_body || req->body->len == 0)
+		if (rc || pool == STORE_META || r.size == 0 ||
+			(!req->want_attrs && (!req->want_body || req->body->len == 0)))
 			break;
-		rc = fill(b, req, &(struct local_place){pool, name, r.flags & LOCAL_OTHER_FILE});
-		if (rc == -ENOENT)
-			rc = -EIO;
+		rc = look_at_file(
+			b, req, &(struct local_place){pool, name, r.flags & LOCAL_OTHER_FILE});
 		if (is_current(b, pool, name, r.id))
 			break;
 		store_read_release(req);

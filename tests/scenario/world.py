@@ -190,6 +190,11 @@ class Daemon:
             self.kill()
             raise Failure(f"{self.name} did not stop within {seconds * SLOW} s of SIGTERM") from None
 
+    def stops(self):
+        """In order, and says so."""
+        code = self.stop()
+        expect(code == 0, f"{self.name} ended with {code}, not in order: {self.log.read_text(errors='replace')[-1500:]}")
+
     def get(self, path):
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.http}{path}", timeout=20 * SLOW) as answer:
@@ -449,11 +454,31 @@ class World:
         if self.kind == "local":
             with self.chunk_file(name).open("r+b") as file:
                 file.write(path.read_bytes())
+                file.truncate()
         else:
             self.rados("put", name, path)
 
     def rados(self, *arguments, pool="steppe.data"):
         return command("rados", "--conf", f"{self.ceph}/ceph.conf", "-p", pool, "-N", self.namespace, *arguments)
+
+    def object(self, *arguments):
+        """tests/scenario/object on the local store, which no daemon has open."""
+        return command(self.build / "tests" / "scenario" / "object", self.store_url, *arguments)
+
+    def meta(self, daemon, act, name, data=None):
+        """An object of the small pool behind the daemon's back: `get` (its bytes), `put` (others under the same attributes), `remove`. The
+        local store is lent for it, so the daemon starts anew; on Ceph too, so that both have forgotten."""
+        path = self.work / "meta-object"
+        if data is not None:
+            path.write_bytes(data)
+        daemon.stops()
+        words = [act, name] if act == "remove" else [act, name, path]
+        if self.kind == "ceph":
+            self.rados(*(["rm", name] if act == "remove" else words), pool="steppe.meta")
+        else:
+            self.object(act, 0, *words[1:])
+        daemon.start()
+        return path.read_bytes() if act == "get" else None
 
     def osd(self, act, *arguments):
         command(TOP / "tests" / "lib" / "ceph", act, self.ceph, *arguments)

@@ -40,6 +40,9 @@ static void note_gap(struct mkv *m, const struct steppe_fragment *f)
 	if (hole)
 		m->error = manifest_add_gap(&m->e->manifest, &gap);
 	m->last_end_us = f->capture_us + f->duration_us;
+	gap = (struct steppe_gap_span){f->capture_us, m->last_end_us, STEPPE_GAP_DAMAGED};
+	if (f->damaged && !m->error)
+		m->error = manifest_add_gap(&m->e->manifest, &gap);
 }
 
 static int note_fragment(struct mkv *m, const struct steppe_fragment *f)
@@ -92,7 +95,7 @@ static bool on_fragment(struct fetching *fetching, const struct steppe_fragment 
 			manifest->end_us = s->pts_us + s->duration_us;
 		m->error = mkvfile_write(m->file, s);
 	}
-	if (!m->error)
+	if (!m->error && !f->damaged)
 		m->error = note_fragment(m, f);
 	progress_update(&m->progress, fetching->bytes);
 	return !m->error;

@@ -286,6 +286,25 @@ static void the_chain_is_broken(void **state)
 	footage_chunk_fini(&again);
 }
 
+/* What is named may not be made yet; what was counted was there. */
+static void a_partition_is_missing(void **state)
+{
+	struct fixture *x = *state;
+	struct index_days d = {0};
+	struct buf *buf = NULL;
+	char name[STORE_NAME_MAX + 1];
+	store_model_put(x->s.model, STORE_META, partition(0), NULL, 0);
+	assert_string_equal(run(x, PROBE_ATTRS, false), "");
+	for (int day = 0; day < 2; day++)
+		index_days_put(&d, wall_day((struct wall){FOOTAGE_START_US}) + day)->bytes = 1000;
+	assert_int_equal(index_days_encode(&d, &buf), 0);
+	index_days_name(name, STREAM);
+	store_model_put(x->s.model, STORE_META, name, buf->data, buf->len);
+	assert_string_equal(run(x, PROBE_ATTRS, false), "partition is missing; ");
+	buf_unref(&buf);
+	index_days_fini(&d);
+}
+
 static void small_objects_are_damaged(void **state)
 {
 	struct fixture *x = *state;
@@ -300,6 +319,21 @@ static void small_objects_are_damaged(void **state)
 	store_model_put(x->s.model, STORE_META, name, NULL, 0);
 	assert_string_equal(run(x, PROBE_ATTRS, false),
 		"day is not named in the days object; day is not named in the days object; ");
+	/* the head knows of a chunk that is no intent any more */
+	x->s.head.last_chunk = x->chunks[CHUNKS - 1].header.id;
+	footage_store_head(&x->s);
+	assert_string_equal(run(x, PROBE_ATTRS, false),
+		"days object is missing; "
+		"day is not named in the days object; day is not named in the days object; ");
+	x->s.head.intents[0].chunk = x->s.head.last_chunk;
+	x->s.head.intents[0].day = wall_day(x->chunks[CHUNKS - 1].start);
+	x->s.head.intents[0].session = x->f.session;
+	x->s.head.intent_count = 1;
+	footage_store_head(&x->s);
+	assert_string_equal(run(x, PROBE_ATTRS, false),
+		"day is not named in the days object; day is not named in the days object; ");
+	x->s.head.intent_count = 0;
+	footage_store_head(&x->s);
 	put_days(x);
 	head_name(name, STREAM);
 	store_model_bytes(x->s.model, STORE_META, name, &len)[200] ^= 1;
@@ -443,6 +477,7 @@ int main(void)
 		TEST(another_chunk_in_its_place),
 		TEST(a_record_is_wrong),
 		TEST(the_chain_is_broken),
+		TEST(a_partition_is_missing),
 		TEST(small_objects_are_damaged),
 		TEST(chunks_of_intents_are_looked_at),
 		TEST(husks_are_well),

@@ -282,23 +282,29 @@ static void a_removed_file_goes_when_it_can(void **state)
 	assert_false(local_file_exists(f, "chk/bad"));
 }
 
-static void damage_is_an_error_not_other_bytes(void **state)
+/* As another store: a body that was cut has what is left of it, and its own size. */
+static void what_is_left_of_a_cut_file_is_read(void **state)
 {
 	struct local_fixture *f = *state;
 	struct slice body = probe_bytes(2, 100);
+	struct probe_object o;
 	char path[300];
 	assert_int_equal(local_create(f, STORE_DATA, "chk/a", 1, 10000), 0);
 	local_file_path(f, "chk/a", path, sizeof(path));
-	assert_int_equal(truncate(path, 5000), 0);
-	assert_int_equal(local_status(f, STORE_DATA, "chk/a"), -EIO);
-	local_shut(f);
-	local_open(f, "");
-	assert_int_equal(local_write_at(f, STORE_DATA, "chk/a", 10000, &body), -EIO);
-	assert_int_equal(unlink(path), 0);
-	assert_int_equal(local_status(f, STORE_DATA, "chk/a"), -EIO);
-	local_shut(f);
-	local_open(f, "");
-	assert_int_equal(local_write_at(f, STORE_DATA, "chk/a", 10000, &body), -EIO);
+	for (int left = 5000; left >= 0; left -= 5000) {
+		assert_int_equal(left ? truncate(path, left) : unlink(path), 0);
+		probe_get(&f->probe, STORE_DATA, "chk/a", &o);
+		assert_int_equal(o.status, 0);
+		assert_int_equal(o.size, left);
+		assert_int_equal(o.read.body->len, left);
+		struct slice whole = probe_bytes(1, 10000);
+		assert_memory_equal(o.read.body->data, whole.data, left);
+		slice_drop(&whole);
+		probe_drop(&o);
+		local_shut(f);
+		local_open(f, "");
+		assert_int_equal(local_write_at(f, STORE_DATA, "chk/a", 10000, &body), -EIO);
+	}
 	assert_int_equal(probe_remove(&f->probe, STORE_DATA, "chk/a"), 0);
 	slice_drop(&body);
 }
@@ -575,7 +581,7 @@ int main(void)
 		TEST(a_directory_that_cannot_be_synced_acknowledges_no_new_file),
 		TEST(an_index_that_cannot_be_written_changes_nothing),
 		TEST(a_commit_in_doubt_is_unknown), TEST(a_removal_comes_through_on_a_full_disk),
-		TEST(a_removed_file_goes_when_it_can), TEST(damage_is_an_error_not_other_bytes),
+		TEST(a_removed_file_goes_when_it_can), TEST(what_is_left_of_a_cut_file_is_read),
 		TEST(a_full_pool_takes_what_does_not_grow),
 		TEST(a_full_disk_refuses_and_still_removes), TEST(the_map_grows_with_what_is_in_it),
 		TEST(a_reader_sees_one_version), TEST(a_closing_store_answers_first),
