@@ -7,7 +7,8 @@
 #include "base/errors.h"
 #include "client/ask.h"
 
-#define LIST_PAGE 500
+#define LIST_PAGE      500
+#define LIST_PAGES_MAX 20000 /* a daemon that goes round in a circle is left */
 #define FSCK_PATIENCE_NS                                                                           \
 	(7 * 24 * 3600 * NS_PER_SECOND) /* it reads all of a stream; progress is its findings */
 
@@ -140,7 +141,7 @@ static int list_page(struct steppe *s, char after[CAMERA_ID_MAX + 1],
 	bool more = rc == 0 && l.reply->more && l.reply->n_cameras;
 	for (size_t i = 0; rc == 0 && i < l.reply->n_cameras; i++) {
 		const Steppe__Wire__Camera *c = l.reply->cameras[i];
-		if (strlen(c->id) > CAMERA_ID_MAX || strcmp(c->id, after) == 0)
+		if (strlen(c->id) > CAMERA_ID_MAX || !c->id[0] || strcmp(c->id, after) == 0)
 			rc = ERR_FORMAT;
 		else if (!show_camera(c, each, user)) {
 			more = false;
@@ -160,8 +161,9 @@ int steppe_camera_list(
 {
 	char after[CAMERA_ID_MAX + 1] = "";
 	int rc;
+	unsigned pages = 0;
 	do {
-		rc = list_page(s, after, each, user);
+		rc = pages++ < LIST_PAGES_MAX ? list_page(s, after, each, user) : ERR_FORMAT;
 	} while (rc == 0 && after[0]);
 	return rc;
 }

@@ -66,6 +66,7 @@ static void on_renew(struct loop_task *task)
 {
 	struct server_loop *l = container_of(task, struct server_loop, renew);
 	struct server *s = l->server;
+	atomic_store(&l->renewing, false); /* what is set from here on is posted again */
 	pthread_mutex_lock(&s->identity_lock);
 	struct tls_identity *id = tls_identity_ref(s->identity);
 	pthread_mutex_unlock(&s->identity_lock);
@@ -114,6 +115,8 @@ static void on_hangup(uv_signal_t *handle, int number)
 	s->identity = identity;
 	pthread_mutex_unlock(&s->identity_lock);
 	for (unsigned i = 0; i < s->loop_count; i++) {
+		if (atomic_exchange(&s->loops[i].renewing, true))
+			continue; /* it will take this one */
 		s->loops[i].renew.run = on_renew;
 		loop_post(&s->loops[i].uv.loop, &s->loops[i].renew);
 	}

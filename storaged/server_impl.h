@@ -45,6 +45,7 @@ struct server_loop {
 	struct loop_task stop, stopped; /* of stopping, step by step */
 	struct mono stop_began;
 	struct loop_task renew;                         /* take the server's identity */
+	atomic_bool renewing;                           /* that task is posted */
 	struct store_counters counted[STORE_POOLS_MAX]; /* already in the metrics, like this: */
 	uint64_t counted_streams;
 };

@@ -137,6 +137,7 @@ class Daemon:
                          "listen": f"127.0.0.1:{self.port}", "http": f"127.0.0.1:{self.http}"}
         self.settings.update({key.replace("__", "."): str(value) for key, value in settings.items()})
         self.process, self.environment = None, {}
+        self.config = None  # a configuration file; the settings go before it
 
     @property
     def address(self):
@@ -144,6 +145,7 @@ class Daemon:
 
     def start(self, wait=True):
         arguments = [str(self.world.build / "storaged" / "storaged")]
+        arguments += ["--config", str(self.config)] if self.config else []
         for key, value in self.settings.items():
             arguments += ["--set", f"{key}={value}"]
         with self.log.open("ab") as log:

@@ -312,7 +312,7 @@ void help_bash_completion(FILE *to)
 	      "config=\"${COMP_WORDS[i+1]}\"\n"
 	      "\t\t[[ ${COMP_WORDS[i]} == -* ]] && break\n"
 	      "\t\twords=\"${words:+$words }${COMP_WORDS[i]}\"\n\tdone\n"
-	      "\tlocal group=\"${words%% *}\" command=\"$group\"\n"
+	      "\tlocal group=\"${words%% *}\"\n\tlocal command=\"$group\"\n"
 	      "\tcase \"$group\" in\n",
 		to);
 	for (size_t i = 0; commands[i]; i++) {

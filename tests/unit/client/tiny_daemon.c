@@ -196,15 +196,15 @@ static void on_read(struct conn *c, const struct frame *frame)
 
 static void on_camera_list(struct conn *c, const struct frame *frame)
 {
-	/* pages of two of five cameras */
-	static const char *const ids[] = {"a", "b", "c", "d", "e"};
+	/* pages of two of five cameras, in the order of their shards */
+	static const char *const ids[] = {"d", "b", "e", "a", "c"};
 	Steppe__Wire__CameraList *ask =
 		steppe__wire__camera_list__unpack(NULL, frame->header.meta_len, frame->meta);
 	Steppe__Wire__CameraListReply m = STEPPE__WIRE__CAMERA_LIST_REPLY__INIT;
 	Steppe__Wire__Camera cameras[2], *pointers[2];
 	size_t first = 0;
-	while (first < 5 && strcmp(ids[first], ask->after) <= 0)
-		first++;
+	while (ask->after[0] && first < 5 && strcmp(ids[first++], ask->after) != 0)
+		;
 	for (size_t i = first; i < 5 && m.n_cameras < 2; i++) {
 		steppe__wire__camera__init(pointers[m.n_cameras] = &cameras[m.n_cameras]);
 		cameras[m.n_cameras++].id = (char *)ids[i];
