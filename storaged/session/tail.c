@@ -56,7 +56,10 @@ void tail_wait(struct retrieve *r)
 {
 	r->state = RETRIEVE_WAITING;
 	r->at_edge = true;
+	/* until something was sent all of the window is wanted, whichever days had nothing */
+	r->window.slice_from = r->window.from;
 	r->window.slice_to = r->window.to;
+	r->window.first_slice = true;
 	if (!r->woken)
 		return;
 	r->woken = false;

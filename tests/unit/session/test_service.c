@@ -427,6 +427,37 @@ static void test_the_live_edge_is_followed(void **state)
 	desk_stop(&d);
 }
 
+/* From now on, when the day is in the index already: nothing is there yet, and what comes is shown. */
+static void test_following_from_now(void **state)
+{
+	struct desk d;
+	struct person recorder, viewer;
+	struct footage f;
+	uint64_t seqs[512];
+	desk_start(&d, loops_of(state), NULL);
+	footage_start(&f, "gate-2/main", false);
+	f.at = d.world.wall;
+	desk_camera(&d, "gate-2");
+	person_dial(&recorder, &d, "rec", ROLE_RECORDER);
+	person_dial(&viewer, &d, "chen", ROLE_INVESTIGATOR);
+	uint32_t recording = person_record(&recorder, &f, 1000); /* a sealed chunk, and more */
+	Steppe__Wire__Fetch with = STEPPE__WIRE__FETCH__INIT;
+	with.follow = true;
+	uint32_t stream = ask_fetch(&viewer, &with, f.stream, f.at.us + 5 * US_PER_SECOND, 0);
+	sim_run_for(&d.world, NS_PER_SECOND);
+	for (int i = 0; i < 20; i++) {
+		person_append(&recorder, recording, &f);
+		sim_run_for(&d.world, NS_PER_SECOND);
+	}
+	assert_int_equal(take_fragments(&viewer, stream, seqs, 12), 12);
+	assert_true(seqs[0] > 990 && seqs[0] <= 1006); /* the run that reaches into the window */
+	for (int k = 1; k < 12; k++)
+		assert_int_equal(seqs[k], seqs[0] + (uint64_t)k);
+	person_leave(&recorder);
+	person_leave(&viewer);
+	desk_stop(&d);
+}
+
 static void test_credit_holds_a_fetch_back(void **state)
 {
 	struct desk d;
@@ -688,6 +719,7 @@ int main(void)
 		BOTH(test_a_recorder_that_lost_its_memory),
 		BOTH(test_a_snapshot_and_its_bytes),
 		BOTH(test_the_live_edge_is_followed),
+		BOTH(test_following_from_now),
 		BOTH(test_credit_holds_a_fetch_back),
 		BOTH(test_damage_is_told_and_the_rest_comes),
 		BOTH(test_verified_and_rebuilt),
