@@ -5,7 +5,7 @@ import re
 import subprocess
 import time
 
-from world import Failure, command, H264, H265, expect, pictures, rfc3339
+from world import Failure, command, H264, H265, SECOND, expect, only_on, pictures, rfc3339, yesterday_at
 
 CHROMIUM = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
             "--disable-background-networking", "--disable-component-update", "--disable-sync", "--allow-file-access-from-files"]
@@ -86,3 +86,18 @@ def test_play_in_ffprobe_and_chromium(w):
         expect(abs(at - duration / 2) < 0.2 and ready >= 2, f"{path}: a seek to the middle came to {at} s, ready {ready}")
         played += 1
     expect(played >= 2, f"{played} chunks played in Chromium")
+
+
+@only_on("local")  # how the bytes are stored is nothing to a file
+def test_exports_play_in_chromium(w):
+    """A window, and one over a gap, kept and closed: the right duration, and a seek to the middle."""
+    w.daemon(chunk__min_length="20s", chunk__min_bytes=0)
+    w.cameras("north")
+    start = yesterday_at(12 * 3600)
+    w.record("north", H264, start)  # 79.5 s
+    w.record("north", H264, start + 100 * SECOND)
+    for name, from_s, to_s, more, length in (("window", 31.3, 52.7, (), 21.4), ("kept", 70, 110, (), 40), ("closed", 70, 110, ("--gaps", "close"), 19.5)):
+        path = w.export("north", start + int(from_s * SECOND), start + int(to_s * SECOND), f"{name}.mp4", *more)
+        duration, at, ready = in_chromium(w, path)
+        expect(abs(duration - length) < 0.3, f"{name}: Chromium says {duration} s, not {length}")
+        expect(abs(at - duration / 2) < 0.3 and ready >= 2, f"{name}: a seek to the middle came to {at} s, ready {ready}")

@@ -285,7 +285,7 @@ static enum exit_code sum_of(struct recorder *r, const struct recordview_row *ro
 			"%s: %s", row->stream, v->words);
 		return ENDED_FAILURE;
 	}
-	if (v->recorder.refusal && !v->recorder.connected) {
+	if (v->recorder.refused_for_good) {
 		(void)complain_refusal(
 			r->call, v->recorder.refusal, v->refusal_reason, row->stream);
 		return ENDED_REFUSED;
@@ -306,10 +306,12 @@ static enum exit_code sum_of(struct recorder *r, const struct recordview_row *ro
 			"%s: footage was lost for want of room in the spool", row->stream);
 	if (v->closed == 0)
 		return v->end == RECORDING_FAILED ? ENDED_FAILURE : ENDED_OK;
+	bool refused = v->recorder.refusal && !v->recorder.connected;
 	human_bytes(v->recorder.memory_bytes + v->recorder.spool_bytes, waiting);
 	complainf(r->call,
 		r->spool_dir ? "the same again: what waits in the spool goes out first" : NULL,
-		"%s: %s not yet kept by the cluster%s%s", row->stream, waiting,
+		"%s: %s not yet kept by the cluster%s%s%s%s%s", row->stream, waiting,
+		refused ? " (" : "", refused ? v->refusal_reason : "", refused ? ")" : "",
 		r->spool_dir ? "; they wait in " : ", and lost", r->spool_dir ? r->spool_dir : "");
 	return ENDED_NOT_DURABLE;
 }
