@@ -24,8 +24,8 @@ static int leading_options(int argc, char **argv)
 {
 	int n = 0;
 	while (n < argc && argv[n][0] == '-' && argv[n][1]) {
-		bool has_value = strcmp(argv[n], "--config") == 0 ||
-				 strcmp(argv[n], "--cluster") == 0;
+		bool has_value =
+			strcmp(argv[n], "--config") == 0 || strcmp(argv[n], "--cluster") == 0;
 		n += has_value && n + 1 < argc ? 2 : 1;
 	}
 	return n;
