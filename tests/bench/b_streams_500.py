@@ -64,7 +64,10 @@ def run(bench):
     with (world.work / "ingest.json").open("w+") as out:
         child = subprocess.Popen([world.program, "bench", "ingest", "--json", "--streams", str(streams), "--rate", str(RATE), "--duration",
                                   f"{seconds}s", "--config", config], stdout=out, stdin=subprocess.DEVNULL)
+        world.children.append(child)
         seen = watch(bench, world, daemon, child)
+        if child.returncode:
+            raise Failure(f"the recorder ended with {child.returncode}")
         out.seek(0)
         answer = json.loads(out.read())
     elapsed = time.monotonic() - began
@@ -76,7 +79,7 @@ def run(bench):
     formula = seen["started"] + tables + seen["undurable"] + KEPT_BUFFERS
     print(f"streams-500: {before}; {time.strftime('%Y-%m-%d')}\n  tests/bench/run streams-500 --seconds {seconds}")
     print(f"  {streams} streams of {RATE / 1e6:.0f} Mb/s for {seconds} s: {answer['bytes'] / wanted:.3f} of what they showed is durable, "
-          f"the last {answer['seconds'] - seconds:.1f} s after the end")
+          f"{answer['dropped']} fragments dropped, the last {answer['seconds'] - seconds:.1f} s after the end")
     print("  acknowledged after p50 {:.0f} ms, p95 {:.0f} ms, p99 {:.0f} ms".format(*(answer[f"ack_p{p}_us"] / 1e3 for p in (50, 95, 99))))
     print(f"  storaged: {cpu / elapsed:.2f} of a core, {cpu / answer['bytes'] * 1e9:.2f} CPU s/GB; the recorder {seen['client_cpu'] / elapsed:.2f} "
           f"of a core, {seen['client'] / 1e6:.0f} MB")

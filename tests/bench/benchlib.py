@@ -46,12 +46,22 @@ class Bench:
         shutil.rmtree(self.work, ignore_errors=True)
         self.work.mkdir(parents=True)
         self.ceph = Ceph(args.ceph) if args.ceph else None
+        self.worlds = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        """No daemon outlives a benchmark, however it ended."""
+        for world in self.worlds:
+            world.end()
 
     def program(self, name):
         return str(self.build / "tests" / "bench" / name)
 
     def world(self, name, store):
-        return World(name, self.build, store, self.work, self.args.ceph)
+        self.worlds.append(World(name, self.build, store, self.work, self.args.ceph))
+        return self.worlds[-1]
 
     def forget(self, world):
         """Removes what a round has left, so that the next finds the disks as they were."""

@@ -45,7 +45,9 @@ static const struct option ingest_options[] = {
 	{.name = NULL},
 };
 
-#define PENDING_MAX 4096 /* fragments of a stream that are not durable yet */
+#define PENDING_MAX  4096         /* fragments of a stream that are not durable yet */
+#define MEMORY_MAX   (2ull << 30) /* what is not kept yet, of all streams, about */
+#define MEMORY_LEAST (4ull << 20) /* of one stream */
 
 struct stream {
 	struct ingest *ingest;
@@ -69,6 +71,7 @@ struct ingest {
 	struct stream *streams;
 	uint32_t opened;
 	uint64_t fragment_bytes, written;
+	uint64_t dropped; /* fragments that found no memory: the cluster is too slow for the rate */
 	pthread_mutex_t lock;
 	struct latency latency;
 	uint64_t durable;
@@ -138,6 +141,23 @@ static void on_closed(void *user, int status)
 
 /* --- writing --- */
 
+/* Of a fragment of which nothing was taken. */
+static void forget_newest(struct stream *s)
+{
+	pthread_mutex_lock(&s->ingest->lock);
+	s->pending_count -= s->pending_count > 0;
+	pthread_mutex_unlock(&s->ingest->lock);
+}
+
+/* So that a rate the cluster cannot follow ends in dropped fragments, not in a machine without
+ * memory. */
+static uint64_t memory_limit(const struct ingest_args *a, uint64_t fragment_bytes)
+{
+	uint64_t share = MEMORY_MAX / a->streams;
+	uint64_t least = a->rate ? MEMORY_LEAST : a->window + 2 * fragment_bytes;
+	return share > least ? share : least;
+}
+
 static int write_fragment(struct ingest *b, struct stream *s, int64_t now_ns)
 {
 	/* its pictures share the time since the one before: their times are true whatever the pace */
@@ -168,10 +188,16 @@ static int write_fragment(struct ingest *b, struct stream *s, int64_t now_ns)
 		sample.wall_us = i == 0 ? wall_us() - span_us : -1;
 		sample.clock = STEPPE_CLOCK_DECLARED;
 		s->ticks += step;
-		b->written += len;
 		int error = steppe_recorder_write(s->recorder, &sample);
+		if (error == -EAGAIN) {
+			b->dropped++;
+			if (i == 0)
+				forget_newest(s);
+			break;
+		}
 		if (error)
 			return error;
+		b->written += len;
 	}
 	s->last_ns = now_ns;
 	return steppe_recorder_flush(s->recorder);
@@ -255,7 +281,7 @@ static int open_stream(struct ingest *b, uint32_t index)
 	o.stream = s->name;
 	o.tracks = &track;
 	o.track_count = 1;
-	o.memory_limit = 64u << 20;
+	o.memory_limit = memory_limit(b->args, b->fragment_bytes);
 	o.changed = on_changed;
 	o.durable = on_durable;
 	o.user = s;
@@ -304,6 +330,7 @@ static void report(struct ingest *b)
 		json_member_uint(&j, "streams", b->opened);
 		json_member_uint(&j, "fragment_bytes", b->fragment_bytes);
 		json_member_uint(&j, "fragments", b->durable);
+		json_member_uint(&j, "dropped", b->dropped);
 		json_member_uint(&j, "bytes", bytes);
 		json_member_uint(&j, "least_fragments", least);
 		json_member_uint(&j, "most_fragments", most);
@@ -323,6 +350,10 @@ static void report(struct ingest *b)
 		total, seconds);
 	printf("  %.1f MB/s  (%.0f Mb/s)\n", per_second / 1e6, per_second * 8 / 1e6);
 	printf("  %" PRIu64 " to %" PRIu64 " fragments a stream\n", least, most);
+	if (b->dropped > 0)
+		printf("  %" PRIu64
+		       " fragments were dropped: the cluster cannot follow this rate\n",
+			b->dropped);
 	printf("  kept after  p50 %.1f ms  p95 %.1f ms  p99 %.1f ms\n", p50 / 1e3, p95 / 1e3,
 		p99 / 1e3);
 }
