@@ -13,6 +13,9 @@
  * hardly fall any more from there on. */
 #define BATCH_GATHER 4
 
+/* A batch that is due waits this long for what comes right behind: 1 MiB at a gigabit takes 8 ms. */
+#define BATCH_LINGER_NS (25 * NS_PER_MS)
+
 struct cutter_limits {
 	int64_t min_us;       /* a chunk ends at a sync after this ... (60 s) */
 	uint64_t min_bytes;   /* ... and this many bytes (4 MiB) */

@@ -219,32 +219,54 @@ void openchunk_recovered(struct openchunk *c, bool sealed)
 /* --- the machine --- */
 
 /* On erasure-coded pools padding is dear and appends must be aligned: a batch there fills sixteen
- * alignments or waits ten seconds. */
+ * alignments or waits ten times as long. */
+static uint64_t fill_bytes(const struct openchunk *c)
+{
+	uint32_t alignment = store_alignment(c->writer->tenure.store, STORE_DATA);
+	return alignment > 4096 ? 16u * (uint64_t)alignment : 0;
+}
+
+static int64_t since_ns(const struct openchunk *c, struct list *piece)
+{
+	return loop_now(c->writer->tenure.loop).ns -
+	       list_entry(piece, struct piece, node)->taken.ns;
+}
+
+static bool has_enough(const struct openchunk *c)
+{
+	return c->waiting_bytes >= c->writer->limits.batch_bytes &&
+	       c->waiting_bytes >= fill_bytes(c);
+}
+
+/* Fragments come in bursts, above all from recorders that catch up: those that follow one another at
+ * once go together. */
 static bool batch_is_due(const struct openchunk *c)
 {
-	const struct writer *w = c->writer;
-	uint32_t alignment = store_alignment(w->tenure.store, STORE_DATA);
-	bool coarse = alignment > 4096;
-	uint64_t fill = coarse ? 16u * (uint64_t)alignment : 0;
+	uint64_t most = BATCH_GATHER * (uint64_t)c->writer->limits.batch_bytes;
 	if (list_empty(&c->waiting))
 		return false;
 	if (c->end_reason || c->flush)
 		return true;
-	if (c->waiting_bytes >= w->limits.batch_bytes && c->waiting_bytes >= fill)
+	const struct piece *newest = list_entry(c->waiting.prev, struct piece, node);
+	bool full = c->waiting_bytes + newest->bytes > most; /* another like it has no room */
+	if (has_enough(c) && (full || since_ns(c, c->waiting.prev) >= BATCH_LINGER_NS))
 		return true;
-	const struct piece *oldest = list_entry(c->waiting.next, struct piece, node);
-	int64_t age_ns = loop_now(w->tenure.loop).ns - oldest->taken.ns;
+	int64_t age_ns = since_ns(c, c->waiting.next);
 	if (age_ns < c->batch_delay_ns)
 		return false;
-	return c->waiting_bytes >= fill || age_ns >= 10 * c->batch_delay_ns;
+	return c->waiting_bytes >= fill_bytes(c) || age_ns >= 10 * c->batch_delay_ns;
 }
 
-/* Looks again when the oldest piece has waited as long as it may. */
+/* Looks again when the batch will be due if nothing more comes. */
 static void arm_batch_timer(struct openchunk *c)
 {
-	if (loop_timer_armed(&c->batch_timer) || list_empty(&c->waiting))
-		return;
-	if (loop_timer_start(c->writer->tenure.loop, &c->batch_timer, c->batch_delay_ns)) {
+	int64_t wait_ns = c->batch_delay_ns - since_ns(c, c->waiting.next);
+	if (wait_ns <= 0)
+		wait_ns = c->batch_delay_ns; /* it waits to be filled */
+	int64_t linger_ns = BATCH_LINGER_NS - since_ns(c, c->waiting.prev);
+	if (has_enough(c) && linger_ns < wait_ns)
+		wait_ns = linger_ns;
+	if (loop_timer_start(c->writer->tenure.loop, &c->batch_timer, wait_ns)) {
 		c->flush = true; /* no memory for a timer: rather a small batch than none */
 		retry_later(&c->retry, c->writer->tenure.loop);
 	}
