@@ -447,6 +447,29 @@ struct steppe_status {
 STEPPE_API int steppe_status(struct steppe *steppe, bool streams,
 	void (*done)(void *user, const struct steppe_status *status), void *user);
 
+/* --- the cluster's daemons; for admins */
+enum steppe_node_state { STEPPE_NODE_IN = 1, STEPPE_NODE_DRAINING = 2, STEPPE_NODE_OUT = 3 };
+struct steppe_node_status {
+	const char *id, *rack, *address, *software; /* "": it tells nothing of itself */
+	enum steppe_node_state state;
+	bool alive, leads, leaving;
+	uint32_t weight /* 1000: an ordinary node's */, streams, connections;
+	int64_t bits_per_second, clock_offset_us; /* of its clock, against the cluster's */
+};
+struct steppe_cluster_status {
+	uint64_t map_epoch, node_count;
+	int64_t time_us;    /* cluster time */
+	const char *leader; /* id, "" */
+	const struct steppe_node_status *nodes;
+};
+/* done() once, on the calling thread, before it returns. */
+STEPPE_API int steppe_cluster_status(struct steppe *steppe,
+	void (*done)(void *user, const struct steppe_cluster_status *status), void *user);
+
+/* 0 leaves state or weight. IN lets a removed node join again; remove one that has stopped. */
+STEPPE_API int steppe_node_set(struct steppe *steppe, const char *id, enum steppe_node_state state,
+	uint32_t weight, bool remove);
+
 struct steppe_fsck_finding {
 	const char *object, *what;
 	int64_t from_us, to_us;

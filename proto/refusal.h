@@ -37,7 +37,8 @@
 	X(DAMAGED, 26, "damaged", false, "the footage is damaged in the store")                    \
 	X(SNAPSHOT, 27, "snapshot", false, "no such snapshot, or it has run out")                  \
 	X(CONFLICT, 28, "conflict", true, "it was changed by another meanwhile")                   \
-	X(INTERNAL, 29, "internal", true, "an error of the daemon; its log says more")
+	X(INTERNAL, 29, "internal", true, "an error of the daemon; its log says more")             \
+	X(NODE, 30, "node", false, "no such node, or one whose daemon is alive")
 
 enum refusal {
 #define REFUSAL_ENUM(name, number, word, retry, text) REFUSAL_##name = number,

@@ -20,6 +20,7 @@ void members_describe(struct members *m, Steppe__Wire__NodeBeat *ret_beat)
 	ret_beat->boot_nonce = c->boot_nonce;
 	ret_beat->beats = m->beats;
 	ret_beat->now_us = loop_wall(c->loop).us;
+	ret_beat->cluster_time_us = members_time_us(m);
 	ret_beat->addresses = (char **)(uintptr_t)c->addresses;
 	ret_beat->n_addresses = addresses;
 	ret_beat->rack = (char *)(uintptr_t)c->rack;

@@ -46,6 +46,21 @@ static void on_read(struct store_read *read)
 		answer(s);
 }
 
+/* Nobody else is there, and nothing was written. */
+static void describe_self(struct survey *s)
+{
+	struct members *m = s->members;
+	Steppe__Wire__NodeBeat beat;
+	m->load = (struct members_load){0};
+	if (m->config.ops->load)
+		m->config.ops->load(m->config.owner, &m->load);
+	members_describe(m, &beat);
+	struct buf *b = members_pack(&beat.base, NODE_BEAT_SIZE);
+	if (b)
+		s->req->beats[0] = steppe__wire__node_beat__unpack(NULL, b->len, b->data);
+	buf_unref(&b);
+}
+
 static void on_begin(struct loop_task *task)
 {
 	struct survey *s = container_of(task, struct survey, task);
@@ -53,6 +68,8 @@ static void on_begin(struct loop_task *task)
 	char name[STORE_NAME_MAX + 1];
 	s->left = m->config.alone ? 0 : s->req->beat_count;
 	if (!s->left) {
+		if (m->config.alone && s->req->beat_count)
+			describe_self(s);
 		answer(s);
 		return;
 	}

@@ -55,9 +55,7 @@ static const struct request_ops asking_ops = {.frame = on_frame, .gone = on_gone
 
 static int refusal_of_set(int status)
 {
-	return status == -ENOENT  ? REFUSAL_CONFLICT
-	       : status == -EBUSY ? REFUSAL_BUSY
-				  : refusal_of_error(status);
+	return status == -ENOENT || status == -EBUSY ? REFUSAL_NODE : refusal_of_error(status);
 }
 
 static const char *words_of_set(int status)

@@ -2,6 +2,7 @@
 """Several storaged on one Ceph. One is killed, one hangs, one is stopped in order, one joins: recording goes on, and the ledger of
 what was acknowledged is the judge."""
 import collections
+import json
 import re
 import signal
 import time
@@ -107,6 +108,42 @@ def test_daemons_are_stopped_and_join(w):
         daemon.start()
         c.alive(4)
         c.spread()
+    c.judge()
+
+
+def nodes_of(w):
+    status = json.loads(w.steppe("admin", "cluster", "status", "--json").stdout)
+    return status, {node["id"]: node for node in status["nodes"]}
+
+
+@only_on("ceph")
+def test_an_admin_drains_weighs_and_removes(w):
+    c = Cluster(w)
+    second = w.daemons[1]
+    w.steppe("admin", "cluster", "drain", "node2")
+    wait_for(lambda: second.metric("steppe_streams_recording") == 0, "node2 gives its cameras away")
+    c.all_go_on("drained")
+    w.steppe("admin", "cluster", "join", "node2")
+    c.spread()
+    w.steppe("admin", "cluster", "weight", "node2", "3000")
+    status, nodes = nodes_of(w)
+    expect(nodes["node2"]["weight"] == 3000 and status["leader"] in nodes and abs(nodes["node2"]["clock_offset_us"]) < 5_000_000, status)
+    expect(abs(nodes["node2"]["fair_share"] - 0.6) < 0.01, status)
+    expect("NODE" in w.steppe("admin", "cluster", "status").stdout, "no table")
+    c.all_go_on("weighed")
+    w.steppe("admin", "cluster", "remove", "node2", code=3)  # it is alive
+    w.steppe("recorder", "cluster", "drain", "node2", code=3)
+    code = second.stop()
+    expect(code == 0, f"{code}: {second.log.read_text()[-1500:]}")
+    w.steppe("admin", "cluster", "remove", "node2")
+    expect("node2" not in nodes_of(w)[1], "node2 is still there")
+    second.start(wait=False)
+    wait_for(lambda: not second.runs(), "a removed node ends")
+    expect(second.said("steppe cluster join"), second.log.read_text()[-1500:])
+    w.steppe("admin", "cluster", "join", "node2")
+    second.start()
+    c.alive(3)
+    c.spread()
     c.judge()
 
 

@@ -54,6 +54,9 @@ static const char *advice_for_refusal(int refusal)
 	case REFUSAL_SUPERSEDED:
 		return "one program a stream: another with the same certificate records it now; "
 		       "steppe status --streams tells from where";
+	case REFUSAL_NODE:
+		return "steppe cluster status lists the nodes; one that is removed must be stopped "
+		       "first";
 	case REFUSAL_NAME:
 		return "letters, digits, '.', '_' and '-', at most 64; steppe camera list tells "
 		       "the names there are";

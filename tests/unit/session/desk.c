@@ -3,6 +3,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,18 +22,35 @@ static struct channel_user *on_accepted(struct model_listener *l, void *owner, s
 	return d->services[0] ? service_accept(d->services[0], ch) : NULL;
 }
 
+static struct channel_user *on_accepted_second(
+	struct model_listener *l, void *owner, struct channel *ch)
+{
+	(void)l;
+	struct desk *d = owner;
+	return d->services[1] ? service_accept(d->services[1], ch) : NULL;
+}
+
+static void on_heard(void *owner, uint64_t epoch)
+{
+	((struct desk *)owner)->heard = epoch;
+}
+
 static void start_loop(struct desk *d, unsigned index)
 {
 	struct desk_loop *l = &d->loops[index];
+	snprintf(l->node, sizeof(l->node), "node%u", d->cluster ? index + 1 : 1);
 	struct keeper_config keeper = {.loop = &l->loop.loop,
 		.store = l->store,
-		.node = "node1",
-		.boot_nonce = 77,
+		.node = l->node,
+		.boot_nonce = 77 + (d->cluster ? index : 0),
 		.limits = cutter_defaults};
 	struct reader_config reader = {.loop = &l->loop.loop, .store = l->store};
 	assert_int_equal(keeper_new(&keeper, &l->keeper), 0);
 	assert_int_equal(reader_new(&reader, &l->reader), 0);
 	assert_int_equal(catalog_new(&l->loop.loop, l->store, &l->catalog), 0);
+	struct moves_config moves = {.loop = &l->loop.loop, .keeper = l->keeper, .node = l->node};
+	if (d->cluster)
+		assert_int_equal(moves_new(&moves, &l->moves), 0);
 	struct service_config service = {
 		.loop = &l->loop.loop,
 		.store = l->store,
@@ -40,20 +58,23 @@ static void start_loop(struct desk *d, unsigned index)
 		.reader = l->reader,
 		.catalog = l->catalog,
 		.admit = &d->admit,
-		.node = "node1",
-		.loop_index = (uint8_t)index,
-		.peer_count = d->loop_count,
-		.peers = d->services,
-		.peer_loops = d->loop_of,
+		.node = l->node,
+		.moves = l->moves,
+		.cluster = {.heard = on_heard},
+		.owner = d,
+		.loop_index = (uint8_t)(d->cluster ? 0 : index),
+		.peer_count = d->cluster ? 0 : d->loop_count,
+		.peers = d->cluster ? NULL : d->services,
+		.peer_loops = d->cluster ? NULL : d->loop_of,
 	};
 	assert_int_equal(service_new(&service, &d->services[index]), 0);
 }
 
-void desk_start(struct desk *d, unsigned loops, const struct store_model_options *options)
+static void start(struct desk *d, const struct store_model_options *options)
 {
 	static const struct model_party party = {
 		.name = "node1", .roles = ROLE_NODE, .node = "node1", .boot_nonce = 77};
-	*d = (struct desk){.loop_count = loops};
+	unsigned loops = d->loop_count;
 	sim_world_init(&d->world, 42);
 	d->world.wall.us = INT64_C(1790000000) * US_PER_SECOND;
 	d->model = store_model_new(&d->world, options ? options : &(struct store_model_options){0});
@@ -72,6 +93,51 @@ void desk_start(struct desk *d, unsigned loops, const struct store_model_options
 	d->listener = model_listen(d->net, d->loop_of[0], "node1:1", &party, on_accepted);
 	assert_non_null(d->listener);
 	model_listener_set_owner(d->listener, d);
+}
+
+void desk_start(struct desk *d, unsigned loops, const struct store_model_options *options)
+{
+	*d = (struct desk){.loop_count = loops};
+	start(d, options);
+}
+
+void desk_start_cluster(struct desk *d, const struct store_model_options *options)
+{
+	static const struct model_party second = {
+		.name = "node2", .roles = ROLE_NODE, .node = "node2", .boot_nonce = 78};
+	*d = (struct desk){.loop_count = 2, .cluster = true};
+	start(d, options);
+	d->loops[1].listener =
+		model_listen(d->net, d->loop_of[1], "node2:1", &second, on_accepted_second);
+	assert_non_null(d->loops[1].listener);
+	model_listener_set_owner(d->loops[1].listener, d);
+}
+
+void desk_map(struct desk *d, uint64_t epoch, unsigned alive, unsigned told)
+{
+	Steppe__Wire__ClusterMap message = STEPPE__WIRE__CLUSTER_MAP__INIT;
+	Steppe__Wire__MapNode nodes[2], *list[2];
+	char addresses[2][16], *pointers[2];
+	for (unsigned i = 0; i < 2; i++) {
+		steppe__wire__map_node__init(list[i] = &nodes[i]);
+		snprintf(addresses[i], sizeof(addresses[i]), "%s:1", d->loops[i].node);
+		pointers[i] = addresses[i];
+		nodes[i].id = d->loops[i].node;
+		nodes[i].addresses = &pointers[i];
+		nodes[i].n_addresses = 1;
+		nodes[i].weight = PLACEMENT_WEIGHT_ONE;
+		nodes[i].state = PLACEMENT_IN;
+		nodes[i].alive = alive >> i & 1;
+	}
+	message.epoch = epoch;
+	message.nodes = list;
+	message.n_nodes = 2;
+	const struct cluster_map *map;
+	assert_int_equal(cluster_map_new(&message, &map), 0);
+	for (unsigned i = 0; i < 2; i++)
+		if (told >> i & 1)
+			moves_set_map(d->loops[i].moves, map);
+	cluster_map_unref(&map);
 }
 
 static void on_closed_part(struct loop_task *task)
@@ -102,6 +168,7 @@ static bool no_connections(void *user)
 void desk_stop(struct desk *d)
 {
 	model_listener_free(&d->listener);
+	model_listener_free(&d->loops[1].listener);
 	for (unsigned i = 0; i < d->loop_count; i++) {
 		service_stop_recording(d->services[i]);
 		service_close_channels(d->services[i]);
@@ -112,6 +179,7 @@ void desk_stop(struct desk *d)
 		l->closed.run = on_closed_part;
 		keeper_free(&l->keeper, MINUTE, &l->closed);
 		wait_end(d, l);
+		moves_free(&l->moves);
 		reader_free(&l->reader, &l->closed);
 		wait_end(d, l);
 		catalog_free(&l->catalog, &l->closed);
@@ -192,10 +260,16 @@ static bool is_closed(void *user)
 
 void person_dial(struct person *p, struct desk *d, const char *name, unsigned roles)
 {
+	person_dial_node(p, d, name, roles, 0);
+}
+
+void person_dial_node(
+	struct person *p, struct desk *d, const char *name, unsigned roles, unsigned node)
+{
 	struct model_party party = {.name = name, .roles = roles, .boot_nonce = 5};
 	*p = (struct person){.user = {on_ready, on_frame, on_drained, on_closed}, .desk = d};
 	list_init(&p->notes);
-	p->ch = model_dial(d->net, &d->people.loop, "node1:1", &party, &p->user);
+	p->ch = model_dial(d->net, &d->people.loop, node ? "node2:1" : "node1:1", &party, &p->user);
 	assert_non_null(p->ch);
 	assert_true(sim_run_until(&d->world, is_ready, p, MINUTE));
 	assert_true(p->ready);

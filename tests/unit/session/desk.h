@@ -19,6 +19,9 @@ struct desk_loop {
 	struct keeper *keeper;
 	struct reader *reader;
 	struct catalog *catalog;
+	struct moves *moves;             /* of a cluster's daemon */
+	struct model_listener *listener; /* of one but the first */
+	char node[8];
 	struct loop_task closed;
 	bool ended;
 };
@@ -33,11 +36,17 @@ struct desk {
 	struct service *services[DESK_LOOPS];
 	struct loop *loop_of[DESK_LOOPS];
 	unsigned loop_count;
+	bool cluster;           /* each loop is a daemon of its own */
+	uint64_t heard;         /* the epoch that a daemon was told of */
 	struct sim_loop people; /* where those who dial live */
 	bool stuck; /* operations of the store are, and go on when nothing else is left */
 };
 
 void desk_start(struct desk *d, unsigned loops, const struct store_model_options *options);
+/* Daemons of a cluster, node1 and node2, a loop each, that know no map yet. */
+void desk_start_cluster(struct desk *d, const struct store_model_options *options);
+/* Gives daemons a map of that epoch; bit i: node i+1 is alive. `told`: the daemons that get it. */
+void desk_map(struct desk *d, uint64_t epoch, unsigned alive, unsigned told);
 /* Stops the daemon in order. */
 void desk_stop(struct desk *d);
 
@@ -60,6 +69,9 @@ struct person {
 	uint32_t stream; /* the last number used */
 };
 void person_dial(struct person *p, struct desk *d, const char *name, unsigned roles);
+/* The same, to a cluster's daemon. */
+void person_dial_node(
+	struct person *p, struct desk *d, const char *name, unsigned roles, unsigned node);
 void person_leave(struct person *p);
 /* Sends a frame; with stream 0 a new number is used, which is returned. */
 uint32_t person_send(struct person *p, uint8_t type, uint32_t stream, const ProtobufCMessage *meta,
