@@ -228,6 +228,7 @@ static void stop_keeper(struct server_loop *l)
 	l->expiry_stopped.run = on_expiry_stopped;
 	expiry_free(&l->expiry, &l->expiry_stopped);
 	l->stopped.run = on_keeper_stopped;
+	moves_stop(l->moves);
 	keeper_free(&l->keeper, l->server->config->stop_us * 1000, &l->stopped);
 }
 
@@ -286,6 +287,8 @@ void server_loop_fini(struct server_loop *l)
 		run_until_closed(l);
 	}
 	if (l->keeper) {
+		if (l->moves)
+			moves_stop(l->moves);
 		keeper_free(&l->keeper, 0, &l->stopped);
 		run_until_closed(l);
 	}

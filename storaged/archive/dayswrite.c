@@ -257,7 +257,7 @@ static int judge(struct dayswrite *dw)
 	int rc = index_version_parse(ver, len, &dw->ver);
 	if (rc)
 		return rc;
-	if (rule_holds(RULE_EPOCH_GUARD) && dw->ver.epoch > dw->tenure->epoch)
+	if (rule_holds(RULE_PARTITION_EPOCH) && dw->ver.epoch > dw->tenure->epoch)
 		return ERR_FENCED;
 	rc = index_days_decode(dw->read.body->data, dw->read.body->len, &dw->days);
 	/* what is damaged is derived: it is made anew, day by day and by a rebuild */

@@ -92,7 +92,7 @@ static int judge(struct indexedit *ie)
 	int rc = index_version_parse(ver, len, &ie->ver);
 	if (rc)
 		return rc;
-	if (rule_holds(RULE_EPOCH_GUARD) && ie->ver.epoch > ie->tenure->epoch)
+	if (rule_holds(RULE_PARTITION_EPOCH) && ie->ver.epoch > ie->tenure->epoch)
 		return ERR_FENCED;
 	const void *pins = store_read_attr(&ie->read, ATTR_PINS, &pins_len);
 	ie->body = buf_copy(ie->read.body->data, ie->read.body->len);

@@ -126,7 +126,8 @@ static void write_record(struct indexwrite *iw)
 			settle_set_bytes(&iw->settle, ATTR_PINS, iw->pins->data, iw->pins->len);
 	} else {
 		settle_guard_exists(&iw->settle);
-		settle_guard_equal(&iw->settle, ATTR_VER, before);
+		if (rule_holds(RULE_PARTITION_EPOCH))
+			settle_guard_equal(&iw->settle, ATTR_VER, before);
 	}
 	settle_set(&iw->settle, ATTR_VER, after);
 	settle_body_at(&iw->settle, iw->size, &iw->part, 1);
@@ -163,7 +164,7 @@ static int judge(struct indexwrite *iw)
 	int rc = index_version_parse(ver, len, &iw->ver);
 	if (rc)
 		return rc;
-	if (rule_holds(RULE_EPOCH_GUARD) && iw->ver.epoch > iw->tenure->epoch)
+	if (rule_holds(RULE_PARTITION_EPOCH) && iw->ver.epoch > iw->tenure->epoch)
 		return ERR_FENCED;
 	rc = index_partition_decode(iw->read.body->data, iw->read.body->len, &p);
 	if (rc)

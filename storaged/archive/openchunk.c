@@ -297,13 +297,21 @@ static void step_writing(struct openchunk *c)
 	}
 }
 
+/* The head names it, and what the session has before it is final (F6). */
+static bool may_be_made(const struct openchunk *c)
+{
+	bool named = c->intent_settled || !rule_holds(RULE_INTENT_FIRST);
+	bool waits = rule_holds(RULE_PREFIX) && writer_must_wait(c->writer, c);
+	return named && !waits;
+}
+
 void openchunk_step(struct openchunk *c)
 {
 	if (c->writer->state >= WRITER_DROPPING)
 		return;
 	switch ((enum openchunk_state)c->state) {
 	case OPENCHUNK_PLANNED:
-		if (!c->intent_settled || writer_must_wait(c->writer, c))
+		if (!may_be_made(c))
 			return; /* a poke follows */
 		step_writing(c);
 		return;

@@ -22,6 +22,7 @@
 #include "storaged/archive/chunk_survey.h"
 #include "storaged/archive/reader_impl.h"
 #include "storaged/archive/reader_partitions.h"
+#include "storaged/archive/rules.h"
 #include "storaged/archive/view.h"
 
 #define SHORT_DAYS       4   /* windows of more days ask the days object which of them exist */
@@ -346,7 +347,9 @@ static int take_head(struct view_op *op, const struct store_read *read)
 	op->exists = true;
 	if (op->writer) {
 		/* of our own only whether it still is ours */
-		if (head_attrs_read(read, &attrs) < 0 || attrs.epoch != writer_epoch(op->writer))
+		bool ours = head_attrs_read(read, &attrs) == 0 &&
+			    attrs.epoch == writer_epoch(op->writer);
+		if (!ours && rule_holds(RULE_OWNER_READS))
 			return ERR_FENCED;
 		return take_open_chunks(op);
 	}

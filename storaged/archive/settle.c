@@ -6,6 +6,7 @@
 
 #include "base/errors.h"
 #include "storaged/archive/head.h"
+#include "storaged/archive/rules.h"
 
 /*	            too old                     still ours
  *	IDLE ---------------------> CHECKING ------------+
@@ -224,7 +225,8 @@ static int judge(const struct settle *s)
 	if (len >= ATTR_U64_SIZE)
 		(void)attr_u64_parse(stored, ATTR_U64_SIZE,
 			&epoch); /* what is no number is below ours: decide again */
-	if (s->tenure->epoch && epoch > s->tenure->epoch)
+	bool judged = rule_holds(RULE_PARTITION_EPOCH) || strcmp(s->epoch_attr, ATTR_VER) != 0;
+	if (judged && s->tenure->epoch && epoch > s->tenure->epoch)
 		return ERR_FENCED;
 	for (size_t i = 0; i < s->edits.attr_count; i++) {
 		const void *value = store_read_attr(&s->read, s->attrs[i].name, &len);
@@ -279,6 +281,10 @@ static void on_write(struct store_write *write)
 			read_back(s);
 		break;
 	default:
+		if (write->status == ERR_UNKNOWN && !rule_holds(RULE_SETTLED)) {
+			finish(s, 0);
+			break;
+		}
 		/* Unknown, or nothing changed: the same bytes again. An error that changed nothing
 		 * does not end it either: an attempt before it may have an unknown outcome. */
 		pause_then(s, SETTLE_SENDING, write->status);

@@ -7,6 +7,7 @@
 
 #include "base/errors.h"
 #include "proto/refusal.h"
+#include "storaged/archive/rules.h"
 
 /*	IDLE --> LOOKING --> RAISING ----> CONFIRMING --> FENCING --> PARTITIONS --> IDLE: READY
  *	            |           2              ^ 3            4           5            6
@@ -163,7 +164,8 @@ static int judge(struct take *t)
 	int rc = head_attrs_read(&t->read, &attrs);
 	if (rc)
 		return rc;
-	if (attrs.epoch != t->tenure.epoch || strcmp(attrs.owner, t->tenure.owner) != 0)
+	bool mine = attrs.epoch == t->tenure.epoch && !strcmp(attrs.owner, t->tenure.owner);
+	if (!mine && rule_holds(RULE_TAKE_CONFIRMED))
 		return ERR_FENCED;
 	t->ver = attrs.ver;
 	return head_decode(t->read.body->data, t->read.body->len, &t->head);

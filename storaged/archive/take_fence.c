@@ -88,6 +88,11 @@ static void on_settled(struct settle *s)
 		look(f);
 		break;
 	case -ENOENT:
+		if (!rule_holds(RULE_HUSK)) {
+			f->absent = true;
+			finish(f, 0);
+			break;
+		}
 		if (f->state == FENCE_RAISING)
 			plant(f);
 		else

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "proto/refusal.h"
 #include "storaged/archive/attrs.h"
+#include "storaged/archive/rules.h"
 #include "storaged/ownership/keeper_impl.h"
 
 static void on_read(struct store_read *read);
@@ -29,8 +30,9 @@ static int judge(const struct keep *keep, const struct store_read *read)
 {
 	struct head_attrs attrs;
 	int rc = read->status ? read->status : head_attrs_read(read, &attrs);
-	if (rc == -ENOENT || (!rc && attrs.epoch != writer_epoch(keep->writer)))
-		return -REFUSAL_NOT_OWNER;
+	bool lost = rc == -ENOENT || (!rc && attrs.epoch != writer_epoch(keep->writer));
+	if (lost)
+		return rule_holds(RULE_OPEN_READS) ? -REFUSAL_NOT_OWNER : 0;
 	return !rc ? 0 : rc == -ECANCELED ? -REFUSAL_STOPPING : -REFUSAL_STORE;
 }
 

@@ -26,6 +26,7 @@ struct moves {
 	uint64_t moved;
 	struct loop_timer pace;
 	bool leaving;
+	bool stopped; /* the keeper ends: it is not looked at any more */
 	struct loop_task *left;
 };
 
@@ -53,6 +54,8 @@ bool moves_is_ours(const struct moves *m, const char *stream)
 
 static void add(struct moves *m, const char *stream)
 {
+	if (m->stopped)
+		return;
 	if (m->count == m->room) {
 		size_t room = m->room ? 2 * m->room : 64;
 		name_text *names = realloc(m->names, room * sizeof(*names));
@@ -77,7 +80,8 @@ static void scan(struct moves *m)
 {
 	m->count = m->next = 0;
 	m->incomplete = false;
-	keeper_each(m->config.keeper, look_at, m);
+	if (!m->stopped)
+		keeper_each(m->config.keeper, look_at, m);
 }
 
 static void on_moved(struct keeper_move *move)
@@ -188,6 +192,15 @@ void moves_leave(struct moves *m, struct loop_task *done)
 	loop_timer_stop(&m->pace);
 	scan(m);
 	go_on(m);
+}
+
+void moves_stop(struct moves *m)
+{
+	m->stopped = true;
+	m->incomplete = false;
+	m->count = m->next = 0;
+	m->left = NULL;
+	loop_timer_stop(&m->pace);
 }
 
 int moves_new(const struct moves_config *config, struct moves **ret_moves)

@@ -16,6 +16,8 @@ struct moves_config {
 	uint32_t at_once;    /* 0: 16 */
 };
 int moves_new(const struct moves_config *config, struct moves **ret_moves);
+/* Begins no move any more; before keeper_free. Who waits for moves_leave is not told. */
+void moves_stop(struct moves *m);
 /* After keeper_free has ended. */
 void moves_free(struct moves **moves);
 

@@ -6,11 +6,13 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "tests/sim/member.h"
 #include "tests/sim/oracle.h"
 
 #define LINGER_NS   (6 * NS_PER_SECOND)
 #define LINGER_STEP (20 * NS_PER_MS)
 #define STOP_NS     (30 * NS_PER_SECOND)
+#define AGAIN_NS    (2 * NS_PER_SECOND) /* after which a daemon that failed is started anew */
 
 /* Small chunks, so that all of a chunk's life happens within seconds. */
 static const struct cutter_limits limits = {
@@ -31,11 +33,12 @@ struct process {
 	struct reader *reader;
 	struct catalog *catalog;
 	struct service *service;
+	struct member *member; /* NULL: there is no cluster, whoever is asked takes a stream */
 	struct admit admit;
 	struct model_listener *listener;
 	struct model_party party;
 	struct machine_trace trace;
-	bool stopping;
+	bool stopping, failed;
 	struct mono stop_began;
 	struct loop_timer linger;
 	struct loop_task stopped;
@@ -65,6 +68,27 @@ static void on_moved(
 	world_trace(d->world, "%s %s %s: %s -> %s", d->name, machine, id, from, to);
 }
 
+static void on_failed(void *owner)
+{
+	struct process *p = owner;
+	p->failed = true;
+	daemon_stop(p->daemon);
+}
+
+static void make_member(struct process *p)
+{
+	struct daemon *d = p->daemon;
+	const struct member_config config = {.world = d->world,
+		.loop = &p->loop.loop,
+		.store = p->store,
+		.keeper = p->keeper,
+		.party = &p->party,
+		.address = d->address,
+		.failed = on_failed,
+		.owner = p};
+	p->member = member_new(&config);
+}
+
 static void make_rooms(struct process *p)
 {
 	struct daemon *d = p->daemon;
@@ -84,6 +108,8 @@ static void make_rooms(struct process *p)
 	CHECK(reader_new(&reader, &p->reader) == 0);
 	CHECK(catalog_new(loop, p->store, &p->catalog) == 0);
 	admit_init(&p->admit, &admit_defaults);
+	if (d->world->clustered)
+		make_member(p);
 	const struct service_config service = {.loop = loop,
 		.store = p->store,
 		.keeper = p->keeper,
@@ -91,13 +117,23 @@ static void make_rooms(struct process *p)
 		.catalog = p->catalog,
 		.admit = &p->admit,
 		.node = d->name,
-		.any_camera = true};
+		.any_camera = true,
+		.moves = p->member ? member_moves(p->member) : NULL,
+		.cluster = {.heard = member_heard},
+		.owner = p->member};
 	CHECK(service_new(&service, &p->service) == 0);
+}
+
+static void on_again(struct loop_timer *timer)
+{
+	struct daemon *d = container_of(timer, struct daemon, again);
+	if (!d->process && !d->world->closing)
+		daemon_start(d);
 }
 
 void daemon_init(struct daemon *d, struct world *w, unsigned index)
 {
-	*d = (struct daemon){.world = w, .index = index};
+	*d = (struct daemon){.world = w, .index = index, .again = {.fire = on_again}};
 	snprintf(d->name, sizeof(d->name), "d%u", index);
 	snprintf(d->address, sizeof(d->address), "d%u:1", index);
 }
@@ -120,6 +156,8 @@ void daemon_start(struct daemon *d)
 	CHECK(p->listener);
 	model_listener_set_owner(p->listener, p);
 	store_model_cut(p->store, d->requests_cut, d->replies_cut);
+	if (p->member)
+		member_join(p->member);
 	world_trace(w, "%s starts, number %u", d->name, store_model_number(p->store));
 }
 
@@ -174,6 +212,8 @@ static void on_gone(struct loop_task *task)
 	d->process = NULL;
 	model_net_kill(d->world->net, d->name); /* dials that had not been accepted yet */
 	sim_loop_fini(&p->loop);
+	if (p->failed)
+		CHECK(loop_timer_start(&d->world->time.loop, &d->again, AGAIN_NS) == 0);
 	free(p);
 }
 
@@ -203,6 +243,7 @@ static void on_reader_closed(struct loop_task *task)
 static void on_keeper_stopped(struct loop_task *task)
 {
 	struct process *p = container_of(task, struct process, stopped);
+	member_free(&p->member);
 	task->run = on_reader_closed;
 	reader_free(&p->reader, task);
 }
@@ -216,7 +257,20 @@ static void on_linger(struct loop_timer *timer)
 		return;
 	}
 	p->stopped.run = on_keeper_stopped;
+	if (p->member)
+		moves_stop(member_moves(p->member));
 	keeper_free(&p->keeper, STOP_NS, &p->stopped);
+}
+
+static void on_left(struct loop_task *task)
+{
+	struct process *p = container_of(task, struct process, stopped);
+	model_listener_free(&p->listener);
+	service_stop_recording(p->service);
+	service_close_channels(p->service);
+	p->stop_began = loop_now(&p->loop.loop);
+	p->linger.fire = on_linger;
+	CHECK(loop_timer_start(&p->loop.loop, &p->linger, 0) == 0);
 }
 
 void daemon_stop(struct daemon *d)
@@ -225,12 +279,11 @@ void daemon_stop(struct daemon *d)
 	if (!p || p->stopping || d->paused)
 		return;
 	p->stopping = true;
-	model_listener_free(&p->listener);
-	service_stop_recording(p->service);
-	service_close_channels(p->service);
-	p->stop_began = loop_now(&p->loop.loop);
-	p->linger.fire = on_linger;
-	CHECK(loop_timer_start(&p->loop.loop, &p->linger, 0) == 0);
+	p->stopped.run = on_left;
+	if (p->member)
+		member_leave(p->member, &p->stopped);
+	else
+		loop_defer(&p->loop.loop, &p->stopped);
 }
 
 /* --- what may happen to it --- */
@@ -247,6 +300,12 @@ void daemon_stall_store(struct daemon *d, bool stalled)
 {
 	if (d->process && d->process->store)
 		store_model_stall(d->world->store, d->process->store, stalled);
+}
+
+void daemon_set_node(struct daemon *d, const struct daemon *node, uint8_t state, uint32_t weight)
+{
+	if (d->process && d->process->member && !d->process->stopping)
+		member_set(d->process->member, node->name, state, weight);
 }
 
 void daemon_step_clock(struct daemon *d, int64_t by_us)
@@ -273,6 +332,16 @@ void daemon_take(struct daemon *d, const char *stream)
 	t->world = d->world;
 	t->take.done = on_taken;
 	keeper_take(p->keeper, &t->take, stream);
+}
+
+struct daemon *daemon_of_origin(struct world *w, unsigned origin)
+{
+	for (unsigned i = 0; i < w->daemon_count; i++) {
+		struct process *p = w->daemons[i].process;
+		if (p && p->store && store_model_number(p->store) == origin)
+			return &w->daemons[i];
+	}
+	return NULL;
 }
 
 bool daemon_is_well(const struct daemon *d)

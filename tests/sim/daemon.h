@@ -14,6 +14,7 @@ struct daemon {
 	char name[16], address[24];
 	struct process *process; /* NULL: none runs */
 	bool paused, requests_cut, replies_cut;
+	struct loop_timer again; /* of one that ended because it could not join */
 };
 
 void daemon_init(struct daemon *d, struct world *w, unsigned index);
@@ -31,8 +32,12 @@ void daemon_stop(struct daemon *d);
 void daemon_cut_store(struct daemon *d, bool requests, bool replies);
 /* The whole store as this daemon sees it does not answer at all, for as long as it lasts. */
 void daemon_stall_store(struct daemon *d, bool stalled);
+/* An admin's word to this daemon about a node of the cluster, if there is one. */
+void daemon_set_node(struct daemon *d, const struct daemon *node, uint8_t state, uint32_t weight);
 void daemon_step_clock(struct daemon *d, int64_t by_us);
 /* Takes a stream for a moment, unless it holds it already: what a dead owner left is recovered. */
 void daemon_take(struct daemon *d, const char *stream);
+/* Whose process the store of that number is; NULL: one that is no more. */
+struct daemon *daemon_of_origin(struct world *w, unsigned origin);
 /* Neither killed, paused, ending nor cut off. */
 bool daemon_is_well(const struct daemon *d);

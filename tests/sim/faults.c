@@ -8,6 +8,7 @@
 #include "tests/sim/camera.h"
 #include "tests/sim/daemon.h"
 #include "tests/sim/placing.h"
+#include "tests/sim/traps.h"
 #include "tests/sim/viewer.h"
 
 #define PARTIES_MAX 16
@@ -54,6 +55,7 @@ static void start_daemon(struct faults *f)
 {
 	for (unsigned i = 0; i < f->world->daemon_count; i++)
 		if (!f->world->daemons[i].process) {
+			loop_timer_stop(&f->world->daemons[i].again);
 			daemon_start(&f->world->daemons[i]);
 			return;
 		}
@@ -90,6 +92,25 @@ static void step_daemon_clock(struct faults *f)
 }
 
 /* --- the map --- */
+
+/* By an admin: some node is drained, put out, let in, or gets another share. */
+static void change_node(struct faults *f)
+{
+	struct world *w = f->world;
+	static const uint32_t weights[] = {
+		0, 0, PLACEMENT_WEIGHT_ONE / 4, PLACEMENT_WEIGHT_ONE, 2 * PLACEMENT_WEIGHT_ONE};
+	const struct daemon *node = any_daemon(f);
+	uint8_t state = (uint8_t)world_pick(w, PLACEMENT_IN, PLACEMENT_OUT);
+	uint32_t weight = weights[world_pick(w, 0, ARRAY_LEN(weights) - 1)];
+	world_trace(w, "%s shall have state %u, weight %u", node->name, state, weight);
+	daemon_set_node(any_daemon(f), node, state, weight);
+}
+
+static void let_in_all(struct faults *f)
+{
+	for (unsigned i = 0; i < f->world->daemon_count; i++)
+		daemon_set_node(any_daemon(f), &f->world->daemons[i], PLACEMENT_IN, 0);
+}
 
 static void move_camera(struct faults *f)
 {
@@ -288,6 +309,11 @@ static void hang_up(struct faults *f)
 	camera_hang_up(any_camera(f));
 }
 
+static void set_trap(struct faults *f)
+{
+	traps_set(f->world->traps);
+}
+
 static void nothing(struct faults *f)
 {
 	(void)f;
@@ -309,6 +335,8 @@ static const struct {
 	{"daemon's clock stepped", step_daemon_clock, 3, false},
 	{"camera moved to another daemon", move_camera, 12, false},
 	{"all cameras moved", move_all, 3, false},
+	{"node's state or weight changed", change_node, 8, false},
+	{"nodes let in", let_in_all, 6, true},
 	{"two parties cut off", cut_two_ways, 8, false},
 	{"one way cut", cut_one_way, 6, false},
 	{"daemon reached by nobody", isolate_daemon, 4, false},
@@ -335,6 +363,7 @@ static const struct {
 	{"camera's clock stepped back", step_clock_back, 3, false},
 	{"camera's clock stepped forward", step_clock_forward, 3, false},
 	{"recorder hung up", hang_up, 5, false},
+	{"trap set for a moment", set_trap, 25, false},
 	{"nothing", nothing, 10, false},
 };
 static_assert(ARRAY_LEN(kinds) <= FAULT_KINDS, "counts have room for all kinds");
@@ -398,6 +427,7 @@ void faults_heal(struct faults *f)
 	struct world *w = f->world;
 	struct store_model_options *o = store_model_options(w->store);
 	world_trace(w, "--- all is put right");
+	traps_clear(w->traps);
 	set_odds(f, 0);
 	o->write_max_ns = o->read_max_ns = 5 * NS_PER_MS;
 	o->pools[STORE_DATA].capacity_bytes = o->pools[STORE_META].capacity_bytes = 0;
@@ -408,9 +438,10 @@ void faults_heal(struct faults *f)
 		struct daemon *d = &w->daemons[i];
 		daemon_cut_store(d, false, false);
 		daemon_pause(d, false);
-		if (!d->process)
+		if (!d->process && !loop_timer_armed(&d->again))
 			daemon_start(d);
 	}
+	let_in_all(f);
 	for (unsigned i = 0; i < w->camera_count; i++) {
 		w->cameras[i].dark_s = 0;
 		camera_start(&w->cameras[i]);

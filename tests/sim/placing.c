@@ -44,7 +44,7 @@ struct placing *placing_new(struct world *w)
 	struct placing *p = calloc(1, sizeof(*p));
 	CHECK(p);
 	p->world = w;
-	p->named = world_chance(w, 70);
+	p->named = world_chance(w, 70) && !w->clustered;
 	p->name[0] = CLUSTER_NAME;
 	p->places = calloc(w->camera_count, sizeof(*p->places));
 	CHECK(p->places && w->daemon_count < ADDRESSES);

@@ -9,6 +9,7 @@
 #include "storaged/archive/attrs.h"
 #include "tests/sim/camera.h"
 #include "tests/sim/shadow.h"
+#include "tests/sim/traps.h"
 
 #define CAPTURE_SLACK_US 1000 /* of rounding */
 
@@ -241,7 +242,8 @@ void shadow_chunk_changed(
 		shadow_problem(s, change->name,
 			"P3: changed by store %u while the stream is store %u's", change->origin,
 			s->owner);
-	if (!c)
+	bool created = !c;
+	if (created)
 		c = chunk_add(s, id, change->name);
 	check_append(s, c, change->edits);
 	const uint8_t *bytes = store_model_bytes(s->world->store, STORE_DATA, c->name, &len);
@@ -257,7 +259,13 @@ void shadow_chunk_changed(
 	c->len = len;
 	if (len)
 		scan(s, c, bytes, len);
-	c->sealed = is_sealed(s, c->name);
+	bool sealed = is_sealed(s, c->name);
+	traps_saw(s->world->traps,
+		sealed && !c->sealed ? TRAP_SEALED
+		: created            ? TRAP_CREATED
+				     : TRAP_APPENDED,
+		change->origin);
+	c->sealed = sealed;
 }
 
 /* --- records --- */

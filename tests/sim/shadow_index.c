@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "storaged/archive/attrs.h"
 #include "tests/sim/shadow.h"
+#include "tests/sim/traps.h"
 
 static bool sets(const struct store_edits *edits, const char *attr)
 {
@@ -77,6 +78,8 @@ void shadow_head_changed(struct shadow *s, const struct store_model_change *chan
 	}
 	s->epoch = epoch;
 	s->ver = ver;
+	traps_saw(s->world->traps, sets(change->edits, ATTR_EPOCH) ? TRAP_TAKEN : TRAP_HEAD,
+		change->origin);
 	check_intents(s, name);
 }
 
@@ -154,6 +157,7 @@ void shadow_partition_changed(
 		return;
 	}
 	check_version(s, day, change);
+	traps_saw(s->world->traps, TRAP_RECORDED, change->origin);
 	const uint8_t *bytes = store_model_bytes(s->world->store, STORE_META, change->name, &len);
 	if (index_partition_decode(bytes, len, &p) || p.damaged) {
 		shadow_problem(s, change->name, "P6: cannot be read");

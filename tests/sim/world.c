@@ -12,6 +12,7 @@
 #include "tests/sim/faults.h"
 #include "tests/sim/oracle.h"
 #include "tests/sim/placing.h"
+#include "tests/sim/traps.h"
 #include "tests/sim/viewer.h"
 
 #define DRAIN_S  600 /* within which all must be durable once faults have stopped */
@@ -144,7 +145,9 @@ static void begin(struct world *w, const struct world_options *options)
 		daemon_init(&w->daemons[i], w, i);
 	for (unsigned i = 0; i < w->camera_count; i++)
 		camera_init(&w->cameras[i], w, i);
+	w->clustered = world_chance(w, 40);
 	w->placing = placing_new(w);
+	w->traps = traps_new(w);
 	w->oracle = oracle_new(w);
 	for (unsigned i = 0; i < w->viewer_count; i++)
 		viewer_init(&w->viewers[i], w, i);
@@ -243,6 +246,7 @@ static bool close_down(struct world *w)
 	for (unsigned i = 0; i < w->camera_count; i++)
 		daemon_take(&w->daemons[0], w->cameras[i].stream);
 	sim_run_for(&w->time, 30 * NS_PER_SECOND);
+	w->closing = true;
 	for (unsigned i = 0; i < w->daemon_count; i++)
 		daemon_stop(&w->daemons[i]);
 	return world_wait(w, all_down, w, END_S, "daemons have not ended") &&
@@ -259,6 +263,7 @@ static void fini(struct world *w)
 		viewer_fini(&w->viewers[i]);
 	oracle_free(&w->oracle);
 	faults_free(&w->faults);
+	traps_free(&w->traps);
 	placing_free(&w->placing);
 	for (unsigned i = 0; i < w->camera_count; i++)
 		camera_fini(&w->cameras[i]);
@@ -297,9 +302,9 @@ void world_run(const struct world_options *options, struct world_result *ret_res
 		world_count(&w, COUNT_STEPS, 1);
 		faults_step(w.faults);
 	}
+	w.healed = true;
 	if (!world_failed(&w))
 		faults_heal(w.faults);
-	w.healed = true;
 	if (!world_failed(&w) && drain(&w) && look_at_all(&w) && close_down(&w))
 		oracle_demand_rest(w.oracle);
 	ret_result->counts[COUNT_VIRTUAL_S] =

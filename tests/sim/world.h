@@ -21,6 +21,7 @@ struct viewer;
 struct oracle;
 struct placing;
 struct faults;
+struct traps;
 
 struct world {
 	struct sim_world time;
@@ -33,8 +34,11 @@ struct world {
 	struct placing *placing;
 	struct oracle *oracle;
 	struct faults *faults;
+	struct traps *traps;
 	bool trace;
-	bool healed; /* faults have stopped: from now on everything must get done */
+	bool clustered; /* daemons are members of a cluster; else placing alone sends recorders */
+	bool closing;   /* daemons that end stay so */
+	bool healed;    /* faults have stopped: from now on everything must get done */
 	char problem[512];
 	uint64_t digest; /* of all changes so far: equal for equal runs */
 };
