@@ -2,8 +2,8 @@
 """500 streams of 4 Mb/s in real time on the local store: does it keep up, what do memory and processors say. --seconds 120 is the
 promise; 30 otherwise.
 
-There is no retention yet, so footage is deleted behind the run from outside: files of chunks that have not grown for a while are
-sealed, and are unlinked. With chunks of a minute about 20 GB lie on the disk at the same time, less in shorter runs."""
+Retention removes nothing younger than an hour, so footage is deleted behind the run from outside: files of chunks that have not
+grown for a while are sealed, and are unlinked. With chunks of a minute about 20 GB lie on the disk at the same time, less in shorter runs."""
 import json
 import shutil
 import subprocess
