@@ -140,6 +140,17 @@ void writer_flush(struct writer_session *s)
 
 /* --- gaps --- */
 
+/* Whether the stream has ever had any, as far as the head and what is open tell. */
+static bool has_footage(const struct writer *w)
+{
+	if (w->head.last_chunk.epoch || w->live_end.us || !list_empty(&w->chunks))
+		return true;
+	for (uint8_t i = 0; i < w->head.session_count; i++)
+		if (w->head.sessions[i].last_seq)
+			return true;
+	return false;
+}
+
 int writer_gap(struct writer_session *s, const struct gap *gap, bool open)
 {
 	struct lane *lane = s->impl;
@@ -150,6 +161,10 @@ int writer_gap(struct writer_session *s, const struct gap *gap, bool open)
 	if (!wall_is_valid(gap->from) ||
 		(!open && (!wall_is_valid(gap->to) || gap->to.us < gap->from.us)))
 		return -REFUSAL_TIME;
+	/* before its first footage nothing is missing: a recorder that was used before, for another
+	 * store, may think otherwise */
+	if (!has_footage(lane->writer))
+		return 0;
 	lane->gap = *gap;
 	if (lane->lane == LANE_LIVE) {
 		/* known at the live edge until a fragment ends it; in the head with its next write */
