@@ -130,6 +130,7 @@ static int open_pool(struct ceph_conn *conn, int i, char *why, size_t why_size)
 		return fail(ERR_CONFIG, why, why_size,
 			"the Ceph pool %s has stripes of %" PRIu64 " bytes", pool, alignment);
 	conn->alignment[i] = aligned ? (uint32_t)alignment : 4096;
+	conn->striped[i] = aligned;
 	return 0;
 }
 
@@ -148,6 +149,49 @@ int ceph_conn_open(const struct ceph_settings *settings, struct ceph_conn **ret_
 		ceph_conn_close(&conn);
 	else
 		*ret_conn = conn;
+	return rc;
+}
+
+static int ask_min_size(struct ceph_conn *conn, const char *pool, uint64_t *ret_value)
+{
+	char command[256];
+	const char *commands = command;
+	char *out = NULL;
+	size_t len = 0;
+	/* a pool of this name exists: it has no quotes in it */
+	(void)snprintf(command, sizeof(command),
+		"{\"prefix\": \"osd pool get\", \"pool\": \"%s\", \"var\": \"min_size\", "
+		"\"format\": \"json\"}",
+		pool);
+	int rc = rados_mon_command(conn->cluster, &commands, 1, "", 0, &out, &len, NULL, NULL);
+	if (!rc)
+		rc = ceph_pool_parse(out, len, "min_size", ret_value);
+	rados_buffer_free(out);
+	return rc;
+}
+
+static int check_pool(struct ceph_conn *conn, const char *pool, char *why, size_t why_size)
+{
+	uint64_t least = conn->settings->min_size, min_size = 0;
+	int rc = ask_min_size(conn, pool, &min_size);
+	if (rc)
+		return fail(rc, why, why_size, "the Ceph pool %s does not tell its min_size: %s",
+			pool, err_text(rc));
+	if (min_size >= least)
+		return 0;
+	return fail(ERR_CONFIG, why, why_size,
+		"the Ceph pool %s acknowledges writes of which %" PRIu64 " copy exists (min_size): "
+		"a disk that dies then takes acknowledged footage along; `ceph osd pool set %s "
+		"min_size 2`, or say min_size=%" PRIu64 " in the store's url if that is wanted",
+		pool, min_size, pool, min_size);
+}
+
+int ceph_conn_check_copies(struct ceph_conn *conn, char *why, size_t why_size)
+{
+	int rc = 0;
+	for (int i = 0; !rc && i < conn->settings->pool_count; i++)
+		if (!conn->striped[i])
+			rc = check_pool(conn, conn->settings->pools[i], why, why_size);
 	return rc;
 }
 

@@ -22,12 +22,14 @@ struct ceph_settings {
 	const char *name_space;
 	const char *pools[STORE_POOLS_MAX];
 	int pool_count;
+	uint64_t min_size; /* a replicated pool that acknowledges with fewer copies is refused */
 };
 
 struct ceph_conn {
 	struct list node; /* for whoever keeps it */
 	unsigned users;   /* the same: operations in flight and others who need it */
 	uint32_t alignment[STORE_POOLS_MAX];
+	bool striped[STORE_POOLS_MAX]; /* erasure-coded */
 	/* private */
 	const struct ceph_settings *settings;
 	void *cluster;
@@ -40,6 +42,10 @@ struct ceph_conn {
  * `settings` for the life of the connection. On failure writes words for a person to `why`. */
 int ceph_conn_open(const struct ceph_settings *settings, struct ceph_conn **ret_conn, char *why,
 	size_t why_size);
+/* Whether no replicated pool acknowledges what has fewer copies than settings->min_size: what one
+ * copy acknowledges, one disk loses. An erasure-coded pool counts shards; there Ceph's own default is
+ * what is wanted. 0, ERR_CONFIG, or what asking failed with; blocks. */
+int ceph_conn_check_copies(struct ceph_conn *conn, char *why, size_t why_size);
 /* Disconnects; blocks. Nothing may be in flight (a completion that is returning is waited for).
  * NULL is fine. */
 void ceph_conn_close(struct ceph_conn **conn);

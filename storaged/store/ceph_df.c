@@ -2,6 +2,7 @@
 #include "storaged/store/ceph_df.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/errors.h"
@@ -81,4 +82,11 @@ int ceph_df_parse(
 	*ret_total = quota && quota < total ? quota : total;
 	*ret_used = stored;
 	return 0;
+}
+
+int ceph_pool_parse(const char *json, size_t len, const char *key, uint64_t *ret_value)
+{
+	char quoted[64];
+	(void)snprintf(quoted, sizeof(quoted), "\"%s\"", key);
+	return find_number((struct text){json, len}, quoted, ret_value) ? 0 : ERR_FORMAT;
 }

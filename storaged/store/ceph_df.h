@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the monitor answers to `df detail` in JSON, as far as a store needs it. Pure. */
+/* What the monitor answers in JSON to `df detail` and `osd pool get`, as far as a store needs it.
+ * Pure. */
 #pragma once
 
 #include <stddef.h>
@@ -9,3 +10,6 @@
  * what still fits; less when the pool has a quota). ERR_FORMAT when the answer does not have them. */
 int ceph_df_parse(
 	const char *json, size_t len, const char *pool, uint64_t *ret_total, uint64_t *ret_used);
+
+/* Finds the number of `key` ("min_size") in the answer to `osd pool get`. */
+int ceph_pool_parse(const char *json, size_t len, const char *key, uint64_t *ret_value);

@@ -294,6 +294,9 @@ int ceph_queue_open(const struct ceph_settings *settings, struct ceph_queue **re
 	pthread_condattr_destroy(&attr);
 	pthread_mutex_init(&q->lock, NULL);
 	int rc = ceph_conn_open(settings, &q->conn, why, why_size);
+	/* once: an operator who lowers it for a repair must not lock out those that reconnect */
+	if (!rc)
+		rc = ceph_conn_check_copies(q->conn, why, why_size);
 	if (!rc) {
 		memcpy(q->alignment, q->conn->alignment, sizeof(q->alignment));
 		rc = start_thread(q, why, why_size);

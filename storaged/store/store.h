@@ -175,6 +175,7 @@ struct store_backend;
  *	file:///srv/video                      directory, made when its parent exists
  *	file:///srv/video?cold=/mnt/big        pool 2 elsewhere
  *	rados://?conf=/etc/ceph/ceph.conf&meta=POOL&data=POOL[&cold=POOL][&id=USER][&namespace=NS]
+ *	    [&min_size=N]                  pools that acknowledge with fewer copies are refused; 2
  * On failure returns a negative code and writes words for a person to `why` (what to do included).
  * -EBUSY: another daemon has the directory. ERR_CONFIG: the url. */
 int store_backend_open(

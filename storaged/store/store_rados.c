@@ -14,6 +14,8 @@
 #include "storaged/store/ceph_walk.h"
 #include "storaged/store/store_impl.h"
 
+#define MIN_SIZE 2 /* copies at least, unless the url says otherwise */
+
 struct rados_backend {
 	struct store_backend backend;
 	struct ceph_settings settings;
@@ -225,7 +227,8 @@ static const char *own_param(struct rados_backend *b, const struct store_url *ur
 static int read_url(
 	struct rados_backend *b, const struct store_url *url, char *why, size_t why_size)
 {
-	static const char *const keys[] = {"conf", "meta", "data", "cold", "id", "namespace", NULL};
+	static const char *const keys[] = {
+		"conf", "meta", "data", "cold", "id", "namespace", "min_size", NULL};
 	static const char *const pools[] = {"meta", "data", "cold"};
 	struct ceph_settings *s = &b->settings;
 	int rc = store_url_check_keys(url, keys, why, why_size);
@@ -242,6 +245,15 @@ static int read_url(
 	if (!s->user)
 		s->user = "admin";
 	s->name_space = own_param(b, url, "namespace");
+	const char *min_size = own_param(b, url, "min_size");
+	s->min_size = MIN_SIZE;
+	if (min_size && (min_size[0] < '1' || min_size[0] > '9' || min_size[1])) {
+		(void)snprintf(why, why_size, "min_size in the Ceph store's url is 1 to 9, not %s",
+			min_size);
+		return ERR_CONFIG;
+	}
+	if (min_size)
+		s->min_size = (uint64_t)(min_size[0] - '0');
 	for (size_t i = 0; i < ARRAY_LEN(pools); i++) {
 		s->pools[i] = own_param(b, url, pools[i]);
 		if (s->pools[i])

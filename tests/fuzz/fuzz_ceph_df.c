@@ -15,5 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	CHECK(rc == 0 || rc == ERR_FORMAT);
 	/* a refusal leaves the outputs alone */
 	CHECK(rc == 0 || (total == 1 && used == 2));
+	CHECK(ceph_pool_parse((const char *)data, size, "min_size", &total) == 0 || rc == 0 ||
+		total == 1);
 	return 0;
 }

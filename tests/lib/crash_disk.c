@@ -5,6 +5,7 @@
 #undef _FILE_OFFSET_BITS
 #include "tests/lib/crash_disk.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -12,8 +13,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "tests/lib/crash_log.h"
@@ -26,6 +29,9 @@ static struct disk_fault *fault;
 /* Of each descriptor in the watched directory: its inode + 1, and whether each write is synced. */
 static int inode_of[FDS];
 static bool is_dsync[FDS];
+/* Of a small disk: what its files may take, and take, in whole blocks. */
+#define BLOCK 4096u
+static uint64_t capacity, used;
 
 void crash_disk_fault(struct disk_fault *f)
 {
@@ -45,6 +51,7 @@ size_t crash_disk_position(void)
 void crash_disk_stop(void)
 {
 	pthread_mutex_lock(&lock);
+	capacity = used = 0;
 	crash_log_stop();
 	memset(inode_of, 0, sizeof(inode_of));
 	pthread_mutex_unlock(&lock);
@@ -74,6 +81,76 @@ static bool fails(enum disk_call call, int inode, const char *name)
 	return true;
 }
 
+void crash_disk_size(uint64_t bytes)
+{
+	pthread_mutex_lock(&lock);
+	capacity = bytes;
+	used = 0;
+	pthread_mutex_unlock(&lock);
+}
+
+static uint64_t whole_blocks(uint64_t size)
+{
+	return (size + BLOCK - 1) / BLOCK * BLOCK;
+}
+
+static uint64_t size_at(int dir, const char *path)
+{
+	struct stat st;
+	int rc = path ? fstatat(dir, path, &st, AT_SYMLINK_NOFOLLOW) : fstat(dir, &st);
+	return rc || !S_ISREG(st.st_mode) ? 0 : (uint64_t)st.st_size;
+}
+
+/* A file was so large and is now another size. Under the lock. */
+static void resized(int inode, uint64_t from, uint64_t to)
+{
+	if (inode >= 0)
+		used += whole_blocks(to) - whole_blocks(from);
+}
+
+/* Under the lock. */
+static bool has_no_room(int inode, uint64_t size, uint64_t end)
+{
+	return capacity && inode >= 0 && end > size &&
+	       used + whole_blocks(end) - whole_blocks(size) > capacity;
+}
+
+static int statvfs_any(int fd, struct statvfs *to)
+{
+	struct statfs real;
+	pthread_mutex_lock(&lock);
+	bool small = capacity && inode_at(fd) >= 0;
+	uint64_t left = capacity > used ? (capacity - used) / BLOCK : 0;
+	uint64_t all = capacity / BLOCK;
+	pthread_mutex_unlock(&lock);
+	int rc = (int)syscall(SYS_fstatfs, fd, &real);
+	if (rc)
+		return rc;
+	*to = (struct statvfs){.f_bsize = (unsigned long)real.f_bsize,
+		.f_frsize = (unsigned long)(real.f_frsize ? real.f_frsize : real.f_bsize),
+		.f_blocks = (fsblkcnt_t)real.f_blocks,
+		.f_bfree = (fsblkcnt_t)real.f_bfree,
+		.f_bavail = (fsblkcnt_t)real.f_bavail};
+	if (small)
+		*to = (struct statvfs){.f_bsize = BLOCK,
+			.f_frsize = BLOCK,
+			.f_blocks = (fsblkcnt_t)all,
+			.f_bfree = (fsblkcnt_t)left,
+			.f_bavail = (fsblkcnt_t)left};
+	return 0;
+}
+
+EXPORT int fstatvfs(int fd, struct statvfs *to)
+{
+	return statvfs_any(fd, to);
+}
+
+EXPORT int fstatvfs64(int fd, struct statvfs64 *to)
+{
+	static_assert(sizeof(*to) == sizeof(struct statvfs), "one and the same on 64-bit machines");
+	return statvfs_any(fd, (struct statvfs *)(void *)to);
+}
+
 static int real_open(int dir, const char *path, int flags, mode_t mode)
 {
 	return (int)syscall(SYS_openat, dir, path, flags, mode);
@@ -90,13 +167,16 @@ static int open_any(int dir, const char *path, int flags, mode_t mode)
 	}
 	int inode = crash_log_find(parent, below);
 	bool makes = inode < 0 && flags & O_CREAT;
+	uint64_t size = inode >= 0 && flags & O_TRUNC ? size_at(dir, path) : 0;
 	int fd = makes && fails(DISK_MAKE, parent, below) ? -1 : real_open(dir, path, flags, mode);
 	int saved = errno;
 	if (fd >= 0 && fd < FDS) {
 		if (makes)
 			inode = crash_log_make(parent, below, false);
-		else if (inode >= 0 && flags & O_TRUNC)
+		else if (inode >= 0 && flags & O_TRUNC) {
 			crash_log_truncate(inode, 0);
+			resized(inode, size, 0);
+		}
 		inode_of[fd] = inode + 1;
 		is_dsync[fd] = (flags & O_DSYNC) != 0;
 	}
@@ -155,6 +235,9 @@ static ssize_t write_any(int fd, const struct iovec *iov, int count, off_t offse
 	if (inode >= 0 && offset < 0)
 		offset = (off_t)syscall(SYS_lseek, fd, 0, SEEK_CUR);
 	struct iovec first = iov[0];
+	uint64_t size = inode >= 0 ? size_at(fd, NULL) : 0, len = 0;
+	for (int i = 0; i < count; i++)
+		len += iov[i].iov_len;
 	bool cut = inode >= 0 && fails(DISK_WRITE, inode, NULL);
 	int error = errno;
 	if (cut && fault->short_bytes) {
@@ -168,6 +251,9 @@ static ssize_t write_any(int fd, const struct iovec *iov, int count, off_t offse
 		iov = &first;
 	} else if (cut) {
 		n = -1;
+	} else if (has_no_room(inode, size, (uint64_t)offset + len)) {
+		n = -1;
+		error = ENOSPC;
 	} else if (offset >= 0) {
 		n = syscall(SYS_pwritev, fd, iov, count, (long)offset, 0);
 		error = errno;
@@ -175,6 +261,8 @@ static ssize_t write_any(int fd, const struct iovec *iov, int count, off_t offse
 		n = syscall(SYS_writev, fd, iov, count);
 		error = errno;
 	}
+	if (inode >= 0 && n > 0 && (uint64_t)(offset + n) > size)
+		resized(inode, size, (uint64_t)(offset + n));
 	if (inode >= 0 && n > 0)
 		crash_log_write(inode, iov, (size_t)n, (uint64_t)offset, is_dsync[fd]);
 	pthread_mutex_unlock(&lock);
@@ -269,12 +357,15 @@ static int truncate_any(int fd, off_t len)
 {
 	pthread_mutex_lock(&lock);
 	int inode = inode_at(fd);
+	uint64_t size = inode >= 0 ? size_at(fd, NULL) : 0;
 	int rc = inode >= 0 && fails(DISK_TRUNCATE, inode, NULL)
 			 ? -1
 			 : (int)syscall(SYS_ftruncate, fd, (long)len);
 	int saved = errno;
-	if (inode >= 0 && rc == 0)
+	if (inode >= 0 && rc == 0) {
 		crash_log_truncate(inode, (uint64_t)len);
+		resized(inode, size, (uint64_t)len);
+	}
 	pthread_mutex_unlock(&lock);
 	errno = saved;
 	return rc;
@@ -309,12 +400,15 @@ EXPORT int unlinkat(int dir, const char *path, int flags)
 {
 	pthread_mutex_lock(&lock);
 	int parent = inode_at(dir);
+	uint64_t size = parent >= 0 ? size_at(dir, path) : 0;
 	int rc = parent >= 0 && fails(DISK_UNLINK, parent, path)
 			 ? -1
 			 : (int)syscall(SYS_unlinkat, dir, path, flags);
 	int saved = errno;
-	if (parent >= 0 && rc == 0)
+	if (parent >= 0 && rc == 0) {
 		crash_log_unlink(parent, path);
+		resized(parent, size, 0);
+	}
 	pthread_mutex_unlock(&lock);
 	errno = saved;
 	return rc;
@@ -324,10 +418,13 @@ EXPORT int renameat(int from_dir, const char *from, int to_dir, const char *to)
 {
 	pthread_mutex_lock(&lock);
 	int parent = inode_at(from_dir);
+	uint64_t size = parent >= 0 ? size_at(to_dir, to) : 0;
 	int rc = (int)syscall(SYS_renameat, from_dir, from, to_dir, to);
 	int saved = errno;
-	if (parent >= 0 && rc == 0)
+	if (parent >= 0 && rc == 0) {
 		crash_log_rename(parent, from, to);
+		resized(parent, size, 0);
+	}
 	pthread_mutex_unlock(&lock);
 	errno = saved;
 	return rc;

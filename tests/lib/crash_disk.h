@@ -29,6 +29,10 @@ enum crash_mode {
 /* Builds in the empty directory `to` what a cut before thing number `position` may leave. */
 void crash_disk_build(size_t position, enum crash_mode mode, uint64_t seed, const char *to);
 
+/* The watched directory is from now on a file system of so many bytes (0: without a limit), empty as
+ * it is: what would grow it further meets ENOSPC, and fstatvfs tells. */
+void crash_disk_size(uint64_t bytes);
+
 enum disk_call { DISK_WRITE, DISK_SYNC, DISK_MAKE, DISK_UNLINK, DISK_TRUNCATE };
 
 /* Calls that fail, in the watched directory. */

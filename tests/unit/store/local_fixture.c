@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "storaged/store/store_local_path.h"
+#include "tests/lib/crash_disk.h"
 
 void local_begin(struct local_fixture *f)
 {
@@ -122,4 +123,24 @@ bool local_file_exists(struct local_fixture *f, const char *name)
 	char path[512];
 	local_file_path(f, name, path, sizeof(path));
 	return access(path, F_OK) == 0;
+}
+
+int local_watched_setup(void **state)
+{
+	struct local_fixture *f = malloc(sizeof(*f));
+	local_begin(f);
+	assert_int_equal(mkdir(f->root, 0700), 0);
+	crash_disk_watch(f->root, NULL);
+	local_open(f, "");
+	*state = f;
+	return 0;
+}
+
+int local_watched_teardown(void **state)
+{
+	crash_disk_fault(NULL);
+	int rc = local_teardown(state);
+	crash_disk_stop();
+	crash_disk_forget();
+	return rc;
 }

@@ -22,6 +22,9 @@ void local_end(struct local_fixture *f);
 /* The same for cmocka. */
 int local_setup(void **state);
 int local_teardown(void **state);
+/* The same on a disk that is watched (tests/lib/crash_disk.h) and can be made to fail; the store is open. */
+int local_watched_setup(void **state);
+int local_watched_teardown(void **state);
 
 /* Creates an object of `len` bytes that depend on `seed`; the status. */
 int local_create(struct local_fixture *f, int pool, const char *name, uint64_t seed, size_t len);

@@ -269,6 +269,12 @@ static void test_space(void **state)
 		assert_int_equal(total, cases[i].total);
 		assert_int_equal(used, cases[i].used);
 	}
+	static const char get[] = "{\"pool\":\"steppe.data\",\"pool_id\":2,\"min_size\":2}";
+	uint64_t min_size = 0;
+	assert_int_equal(ceph_pool_parse(get, sizeof(get) - 1, "min_size", &min_size), 0);
+	assert_int_equal(min_size, 2);
+	assert_int_equal(ceph_pool_parse(get, sizeof(get) - 1, "size", &min_size), ERR_FORMAT);
+	assert_int_equal(ceph_pool_parse("", 0, "min_size", &min_size), ERR_FORMAT);
 	/* cut off anywhere it is refused or says the same, and reads nothing behind its end */
 	for (size_t len = 0; len < sizeof(df); len++) {
 		char *cut = malloc(len ? len : 1);

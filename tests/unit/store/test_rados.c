@@ -438,6 +438,29 @@ static void test_rights(void **state)
 	run("rm %s/client.reader.keyring", directory);
 }
 
+/* A pool that acknowledges what one disk has: not without being told so. */
+static void test_copies(void **state)
+{
+	(void)state;
+	char url[600], why[600] = "";
+	struct store_backend *backend = NULL;
+	(void)snprintf(url, sizeof(url),
+		"rados://?conf=%s&id=steppe&meta=steppe.meta&data=steppe.data", conf);
+	CEPH("%s osd pool set steppe.data min_size 1 2>&1", conf);
+	int rc = store_backend_open(url, &backend, why, sizeof(why));
+	(void)snprintf(url, sizeof(url),
+		"rados://?conf=%s&id=steppe&meta=steppe.meta&data=steppe.data&min_size=1", conf);
+	int explicit = store_backend_open(url, &backend, why, sizeof(why));
+	CEPH("%s osd pool set steppe.data min_size 2 2>&1", conf);
+	assert_int_equal(rc, ERR_CONFIG);
+	assert_non_null(strstr(why, "ceph osd pool set steppe.data min_size 2"));
+	assert_int_equal(explicit, 0);
+	store_backend_close(&backend);
+	(void)snprintf(url, sizeof(url),
+		"rados://?conf=%s&id=steppe&meta=steppe.meta&data=steppe.data&min_size=x", conf);
+	assert_int_equal(store_backend_open(url, &backend, why, sizeof(why)), ERR_CONFIG);
+}
+
 int main(void)
 {
 	const char *from = getenv("STEPPE_TEST_CEPH");
@@ -454,6 +477,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_words),
 		cmocka_unit_test(test_rights),
+		cmocka_unit_test(test_copies),
 		cmocka_unit_test(test_close_in_flight),
 		cmocka_unit_test(test_many_loops),
 		cmocka_unit_test(test_blocklisted),
