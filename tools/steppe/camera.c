@@ -2,6 +2,7 @@
 /* steppe camera add, list, show, remove: the register of cameras. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/timetext.h"
@@ -84,13 +85,23 @@ static enum exit_code add_run(struct command_call *call, const void *args)
 	return code;
 }
 
+#define CAMERA_TEXTS 5 /* id, name, division, site, source */
+
+struct kept {
+	char *texts[CAMERA_TEXTS];
+	int64_t added_us;
+	bool removed;
+};
+
 /* A walk over cameras on its way to the terminal. */
 struct listing {
 	const struct command_call *call;
 	const struct camera_args *args;
 	struct columns columns;
 	struct json json;
-	uint64_t count;
+	struct kept *kept;
+	size_t count, room;
+	bool failed; /* memory is short */
 };
 
 static void json_camera(struct json *j, const struct steppe_camera *camera)
@@ -125,25 +136,68 @@ static const char *or_empty(const char *text)
 	return text ? text : "";
 }
 
-static bool list_one(void *user, const struct steppe_camera *camera)
+/* Kept until all are there: the cluster has an order of its own. */
+static bool keep_one(void *user, const struct steppe_camera *camera)
 {
 	struct listing *l = user;
 	if (!wanted(l, camera))
 		return true;
+	if (l->count == l->room) {
+		size_t room = l->room ? 2 * l->room : 64;
+		struct kept *more = realloc(l->kept, room * sizeof(*more));
+		if (!more) {
+			l->failed = true;
+			return false;
+		}
+		l->kept = more;
+		l->room = room;
+	}
+	const char *from[] = {
+		camera->id, camera->name, camera->division, camera->site, camera->source};
+	struct kept *k = &l->kept[l->count];
+	*k = (struct kept){.added_us = camera->added_us, .removed = camera->removed};
+	for (size_t i = 0; i < CAMERA_TEXTS; i++)
+		if (!(k->texts[i] = strdup(or_empty(from[i]))))
+			l->failed = true;
 	l->count++;
+	return !l->failed;
+}
+
+static int by_id(const void *a, const void *b)
+{
+	const struct kept *x = a, *y = b;
+	return strcmp(x->texts[0], y->texts[0]);
+}
+
+static void print_one(struct listing *l, const struct kept *k)
+{
 	if (l->call->json) {
-		json_camera(&l->json, camera);
+		const struct steppe_camera camera = {.size = sizeof(camera),
+			.id = k->texts[0],
+			.name = k->texts[1],
+			.division = k->texts[2],
+			.site = k->texts[3],
+			.source = k->texts[4],
+			.added_us = k->added_us,
+			.removed = k->removed};
+		json_camera(&l->json, &camera);
 	} else if (l->call->quiet) {
-		puts(camera->id);
+		puts(k->texts[0]);
 	} else {
 		char added[TIMETEXT_MAX];
-		timetext_format((struct wall){camera->added_us}, l->call->utc, added);
+		timetext_format((struct wall){k->added_us}, l->call->utc, added);
 		added[10] = 0;
-		columns_add(&l->columns,
-			(const char *const[]){camera->id, or_empty(camera->name),
-				or_empty(camera->division), or_empty(camera->site), added});
+		columns_add(&l->columns, (const char *const[]){k->texts[0], k->texts[1],
+						 k->texts[2], k->texts[3], added});
 	}
-	return true;
+}
+
+static void free_kept(struct listing *l)
+{
+	for (size_t i = 0; i < l->count; i++)
+		for (size_t t = 0; t < CAMERA_TEXTS; t++)
+			free(l->kept[i].texts[t]);
+	free(l->kept);
 }
 
 static enum exit_code list_run(struct command_call *call, const void *args)
@@ -159,7 +213,13 @@ static enum exit_code list_run(struct command_call *call, const void *args)
 		.columns = {.count = 5, .heads = heads, .bold_heads = term_has_colour(stdout)}};
 	if (call->json)
 		json_open(&l.json, '[');
-	int error = steppe_camera_list(cluster.steppe, list_one, &l);
+	int error = steppe_camera_list(cluster.steppe, keep_one, &l);
+	if (!error && l.failed)
+		error = -ENOMEM;
+	if (!error && l.count > 0)
+		qsort(l.kept, l.count, sizeof(*l.kept), by_id);
+	for (size_t i = 0; i < l.count && !error; i++)
+		print_one(&l, &l.kept[i]);
 	if (call->json) {
 		json_close(&l.json, ']');
 		json_end(&l.json);
@@ -171,6 +231,7 @@ static enum exit_code list_run(struct command_call *call, const void *args)
 		code = complain_of(call, error, "the list of cameras");
 	else if (l.count == 0 && !call->json && !call->quiet)
 		fputs("no cameras are registered; steppe camera add CAMERA adds one\n", stderr);
+	free_kept(&l);
 	cluster_close(&cluster);
 	return code;
 }

@@ -5,12 +5,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/timetext.h"
 #include "tools/steppe/cluster.h"
 #include "tools/steppe/complain.h"
 #include "tools/steppe/fsckreport.h"
 #include "tools/steppe/human.h"
+#include "tools/steppe/stop.h"
 #include "tools/steppe/term.h"
 
 struct fsck_args {
@@ -46,10 +48,43 @@ void fsckreport_begin(struct fsckreport *r)
 
 void fsckreport_progress(struct fsckreport *r, uint64_t bytes)
 {
+	pthread_mutex_lock(&r->lock);
 	progress_update(&r->progress, r->bytes + bytes);
+	pthread_mutex_unlock(&r->lock);
 }
 
-void fsckreport_finding(
+void fsckreport_stream(struct fsckreport *r, const char *stream, uint64_t of)
+{
+	pthread_mutex_lock(&r->lock);
+	if (of > 1)
+		snprintf(r->doing, sizeof(r->doing), "checking %" PRIu64 " of %" PRIu64 ", %s",
+			r->begun + 1, of, stream);
+	else
+		snprintf(r->doing, sizeof(r->doing), "checking %s", stream);
+	r->begun++;
+	r->progress.what = r->doing;
+	progress_update(&r->progress, r->bytes);
+	pthread_mutex_unlock(&r->lock);
+}
+
+void fsckreport_checked(struct fsckreport *r, uint64_t chunks, uint64_t bytes)
+{
+	pthread_mutex_lock(&r->lock);
+	r->streams++;
+	r->chunks += chunks;
+	r->bytes += bytes;
+	pthread_mutex_unlock(&r->lock);
+}
+
+void fsckreport_failed(struct fsckreport *r, int error, const char *stream)
+{
+	pthread_mutex_lock(&r->lock);
+	r->failed++;
+	(void)complain_of(r->call, error, stream); /* the code is the walk's to choose */
+	pthread_mutex_unlock(&r->lock);
+}
+
+static void print_finding(
 	struct fsckreport *r, const char *stream, const struct steppe_fsck_finding *f)
 {
 	r->findings++;
@@ -78,6 +113,14 @@ void fsckreport_finding(
 	printf(": %s\n", f->what);
 }
 
+void fsckreport_finding(
+	struct fsckreport *r, const char *stream, const struct steppe_fsck_finding *f)
+{
+	pthread_mutex_lock(&r->lock);
+	print_finding(r, stream, f);
+	pthread_mutex_unlock(&r->lock);
+}
+
 static void print_sum(const struct fsckreport *r, uint64_t open)
 {
 	static const char *const levels[] = {"", "index", "index and tables", "every byte"};
@@ -87,7 +130,12 @@ static void print_sum(const struct fsckreport *r, uint64_t open)
 	human_bytes(r->bytes, bytes);
 	printf("%" PRIu64 " stream%s, %s chunks, %s checked (%s): ", r->streams,
 		r->streams == 1 ? "" : "s", chunks, bytes, levels[r->level]);
-	if (open == 0)
+	if (r->failed > 0)
+		printf("%s%" PRIu64 " could not be checked%s; ", term_code(TERM_RED, colour),
+			r->failed, term_code(TERM_PLAIN, colour));
+	if (open == 0 && r->failed > 0)
+		printf("nothing was found in the others\n");
+	else if (open == 0)
 		printf("%sall is well%s%s\n", term_code(TERM_GREEN, colour),
 			term_code(TERM_PLAIN, colour), r->repaired ? " now" : "");
 	else
@@ -96,20 +144,27 @@ static void print_sum(const struct fsckreport *r, uint64_t open)
 			term_code(TERM_PLAIN, colour));
 }
 
-enum exit_code fsckreport_end(struct fsckreport *r, int error, const char *what)
+static enum exit_code end(struct fsckreport *r, int error, const char *what)
 {
 	uint64_t open = r->findings - r->repaired;
 	progress_end(&r->progress);
-	if (r->call->json) {
+	if (r->call->json && r->json.to) {
 		json_close(&r->json, ']');
 		json_member_int(&r->json, "level", r->level);
 		json_member_uint(&r->json, "streams", r->streams);
 		json_member_uint(&r->json, "chunks", r->chunks);
 		json_member_uint(&r->json, "bytes", r->bytes);
 		json_member_uint(&r->json, "repaired", r->repaired);
-		json_member_bool(&r->json, "complete", error == 0);
+		json_member_uint(&r->json, "failed", r->failed);
+		json_member_bool(&r->json, "complete", error == 0 && r->failed == 0);
 		json_close(&r->json, '}');
 		json_end(&r->json);
+	}
+	if (error == -EINTR) {
+		complainf(r->call, NULL,
+			"stopped: %" PRIu64 " stream%s checked, %" PRIu64 " finding%s so far",
+			r->streams, r->streams == 1 ? "" : "s", open, open == 1 ? "" : "s");
+		return ENDED_INTERRUPTED;
 	}
 	if (error == -ENOENT) {
 		complainf(r->call, NULL, "there is nothing of %s", what);
@@ -122,54 +177,45 @@ enum exit_code fsckreport_end(struct fsckreport *r, int error, const char *what)
 	return open > 0 ? ENDED_DAMAGED : ENDED_OK;
 }
 
-/* The finding of the daemon, with the stream's name to it. */
-struct through {
-	struct fsckreport *report;
-	const char *stream;
-};
-
-static void on_finding(void *user, const struct steppe_fsck_finding *finding)
+enum exit_code fsckreport_end(struct fsckreport *r, int error, const char *what)
 {
-	struct through *t = user;
-	fsckreport_finding(t->report, t->stream, finding);
+	/* for good: what a signal or the last answer ends nobody adds to */
+	pthread_mutex_lock(&r->lock);
+	return end(r, error, what);
 }
 
-static enum exit_code fsck_online(struct fsckreport *r, const char *stream)
+/* --- Ctrl-C: what was found so far is told, and the process's end ends the question --- */
+
+static void *watch(void *arg)
 {
-	struct cluster cluster;
-	struct steppe_fsck_result result = {0};
-	struct through through = {r, stream};
-	enum exit_code code = cluster_open(&cluster, r->call);
-	if (code)
-		return code;
-	fsckreport_begin(r);
-	int error = steppe_fsck(
-		cluster.steppe, stream, r->level, r->rebuild, on_finding, &through, &result);
-	r->streams = 1;
-	r->chunks = result.chunks;
-	r->bytes = result.bytes;
-	code = fsckreport_end(r, error, stream);
-	cluster_close(&cluster);
-	return code;
+	struct fsckreport *r = arg;
+	while (!stop_asked())
+		stop_wait(-1);
+	(void)fsckreport_end(r, -EINTR, "checking");
+	fflush(NULL);
+	_exit(ENDED_INTERRUPTED);
+}
+
+static int watch_signals(struct fsckreport *r)
+{
+	pthread_t thread;
+	int error = stop_catch();
+	if (!error)
+		error = -pthread_create(&thread, NULL, watch, r);
+	return error ? error : -pthread_detach(thread);
 }
 
 static enum exit_code fsck_run(struct command_call *call, const void *args)
 {
 	const struct fsck_args *a = args;
 	char stream[CLUSTER_STREAM_MAX];
-	struct fsckreport r = {.call = call,
-		.level = a->deep    ? 3
-			 : a->quick ? 1
-				    : 2,
-		.rebuild = a->rebuild};
+	/* for the thread that waits for signals, which may outlive this call */
+	static struct fsckreport r = {.lock = PTHREAD_MUTEX_INITIALIZER};
+	r.call = call;
+	r.level = a->deep ? 3 : a->quick ? 1 : 2;
+	r.rebuild = a->rebuild;
 	if (a->deep && a->quick) {
 		complain(call, "--quick and --deep exclude each other", NULL);
-		return ENDED_USAGE;
-	}
-	if (call->word_count == 0 && !a->store) {
-		complain(call, "which camera?",
-			"steppe fsck CAMERA, or --store file:///DIR for all of a store that no "
-			"daemon has open");
 		return ENDED_USAGE;
 	}
 	if (call->word_count > 0) {
@@ -177,8 +223,12 @@ static enum exit_code fsck_run(struct command_call *call, const void *args)
 		if (code)
 			return code;
 	}
-	return a->store ? fsck_offline(&r, a->store, call->word_count ? stream : NULL)
-			: fsck_online(&r, stream);
+	int error = watch_signals(&r);
+	if (error)
+		return complain_of(call, error, "signals");
+	if (a->store)
+		return fsck_offline(&r, a->store, call->word_count ? stream : NULL);
+	return call->word_count ? fsck_online(&r, stream) : fsck_all(&r, a->stream);
 }
 
 const struct command command_fsck = {
@@ -190,10 +240,12 @@ const struct command command_fsck = {
 		 "month in about a second). Else also every "
 		 "header, seal and table, two small reads a chunk. --deep: every byte against its "
 		 "checksums and SHA-256, as long as reading takes.\n\n"
-		 "Through the daemon that owns the camera, while it records; or, with --store, "
+		 "Through the daemons that own the cameras, while they record: one camera, or "
+		 "without CAMERA all that are registered, one after the other. Or, with --store, "
 		 "directly on a local store that no daemon has open. "
 		 "It only reads, unless --rebuild-index makes the index anew from the chunks.",
-	.examples = "steppe fsck gate-7 --deep\n# a whole store, with storaged stopped\nsteppe "
+	.examples = "steppe fsck gate-7 --deep\n# all registered cameras, through their "
+		    "daemons\nsteppe fsck --json\n# a whole store, with storaged stopped\nsteppe "
 		    "fsck --store file:///srv/video",
 	.options = fsck_options,
 	.args_size = sizeof(struct fsck_args),

@@ -65,9 +65,7 @@ static void on_fsck_progress(struct fsck *f)
 static void on_fsck_done(struct fsck *f)
 {
 	struct offline *o = container_of(f, struct offline, fsck);
-	o->report->streams++;
-	o->report->chunks += f->chunks;
-	o->report->bytes += f->bytes;
+	fsckreport_checked(o->report, f->chunks, f->bytes);
 	if (f->status)
 		finish(o, f->status);
 	else
