@@ -12,11 +12,17 @@
 		"Connections that passed TLS and greeting, now.")                                  \
 	X(HANDSHAKES_FAILED, "steppe_handshakes_failed_total", COUNTER,                            \
 		"Connections refused before the greeting ended.")                                  \
+	X(CONNECTIONS_LOST, "steppe_connections_lost_total", COUNTER,                              \
+		"Connections that broke, fell silent, or whose peer stopped reading.")             \
 	X(RECORDING, "steppe_streams_recording", GAUGE, "Streams being recorded, now.")            \
 	X(INGEST_BYTES, "steppe_ingest_bytes_total", COUNTER,                                      \
 		"Fragment bytes taken from recorders.")                                            \
 	X(INGEST_FRAGMENTS, "steppe_ingest_fragments_total", COUNTER,                              \
 		"Fragments taken from recorders.")                                                 \
+	X(DISCONTINUITIES, "steppe_discontinuities_total", COUNTER,                                \
+		"Fragments whose time does not follow from their predecessor's.")                  \
+	X(CLOCK_BACK, "steppe_clock_back_total", COUNTER,                                          \
+		"Fragments captured before their predecessor, by their own time.")                 \
 	X(DURABLE_BYTES, "steppe_durable_bytes_total", COUNTER,                                    \
 		"Fragment bytes acknowledged as durable.")                                         \
 	X(UNDURABLE_BYTES, "steppe_undurable_bytes", GAUGE,                                        \

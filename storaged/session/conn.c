@@ -96,6 +96,8 @@ static void on_drained(struct channel *ch, struct channel_user *user)
 static void on_closed(struct channel *ch, struct channel_user *user, int status, const char *words)
 {
 	struct conn *conn = container_of(user, struct conn, user);
+	if (status && conn->counted)
+		metrics_add(METRIC_CONNECTIONS_LOST, 1);
 	if (status)
 		log_info("connection ended peer=%s address=%s err=%d why=\"%s\"", ch->identity.name,
 			ch->identity.address, status, words ? words : err_text(status));

@@ -246,6 +246,8 @@ static int append(struct ingest *in, const Steppe__Wire__Append *meta, const str
 		return rc == -ENOMEM ? REFUSAL_OVERLOAD : -rc;
 	if (lane->session.received > before) {
 		metrics_add(METRIC_INGEST_FRAGMENTS, 1);
+		metrics_add(METRIC_DISCONTINUITIES, !!(h.flags & FRAGMENT_DISCONTINUITY));
+		metrics_add(METRIC_CLOCK_BACK, !!(h.flags & FRAGMENT_CLOCK_BACK));
 		metrics_add(METRIC_INGEST_BYTES, body->len);
 		count_rate(in, in->heard_at, body->len);
 	}

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import time
 
-from world import H264, H265, SECOND, Ledger, Skipped, command, expect, now_us, only_on, rfc3339, wait_for, yesterday_at
+from world import H264, H265, SECOND, Camera, Ledger, Skipped, command, expect, now_us, only_on, rfc3339, wait_for, yesterday_at
 
 
 def counted(daemon, refusal, at_least=1):
@@ -69,13 +69,14 @@ def test_windows_the_wrong_way_round(w):
 
 def test_a_camera_whose_clock_goes_back_and_forth(w):
     """An hour back, then over what is there already: accepted, flagged, and every picture can be had."""
-    w.daemon()
+    daemon = w.daemon()
     w.cameras("gate")
     start = yesterday_at(12 * 3600)
     for shift in (0, -3600, 20):
         w.record("gate", H265, start + shift * SECOND)
     earlier = start - 3600 * SECOND
     w.check_window("gate", H265, earlier, 0, 40_000)
+    expect(daemon.metric("steppe_discontinuities_total") >= 2, "time that does not follow is not counted")
     timeline = w.timeline("gate", start, start + 60 * SECOND)
     expect(len(timeline["spans"]) == 1 and timeline["spans"][0]["end_us"] - start - 60 * SECOND in range(-200_000, 200_000), timeline)
     expect(not timeline["gaps"], timeline)
@@ -259,9 +260,48 @@ def test_a_peer_that_stops_reading(w):
         expect(daemon.metric("steppe_fetched_bytes_total") < 26e6, "everything was sent to somebody who does not read")
         w.check_window("gate", H264, start, 10_000, 14_000)
         wait_for(lambda: daemon.metric("steppe_fetches") == 0, "the frozen viewer is let go", 60)
+        expect(daemon.metric("steppe_connections_lost_total") >= 1, "its connection is not counted as lost")
     finally:
         frozen.kill()
         frozen.wait()
+
+
+def test_a_half_open_connection(w):
+    """A recorder that hangs: its connection is given up, counted, and when it goes on everything arrives."""
+    daemon = w.daemon(record__any_camera="true")
+    ledger = Ledger(w)
+    ledger.record(3, 3600)
+    ledger.grows(6)
+    lost = daemon.metric("steppe_connections_lost_total")
+    ledger.child.process.send_signal(signal.SIGSTOP)
+    wait_for(lambda: daemon.metric("steppe_connections_lost_total") > lost, "the daemon gives it up", 60)
+    wait_for(lambda: daemon.metric("steppe_streams_recording") == 0, "its streams are free", 30)
+    ledger.child.process.send_signal(signal.SIGCONT)
+    ledger.grows(12)
+    expect(ledger.child.stop() == 0, ledger.child.text()[-1000:])
+    ledger.all_is_there()
+
+
+def test_a_flapping_camera(w):
+    """It comes and goes: each hole has its cause, the chunk goes on, and nobody restarts anything."""
+    daemon = w.daemon()
+    w.cameras("gate")
+    camera = Camera(w, f"street={H264}")
+    recorder = w.start("recorder", "record", "gate", camera.url("street"))
+    for _ in range(3):
+        wait_for(lambda: len(camera.sent("street")) > 25, "the camera is watched", 60)  # noqa: B023
+        told = daemon.metric("steppe_gaps_reported_total")
+        camera.kill()
+        wait_for(lambda: daemon.metric("steppe_gaps_reported_total") > told, "the hole is told of", 60)  # noqa: B023
+        camera = camera.comes_back()
+    wait_for(lambda: len(camera.sent("street")) > 25, "the camera is watched", 60)
+    expect(recorder.stop() == 0, recorder.text()[-1000:])
+    timeline = w.timeline("gate", now_us() - 600 * SECOND, now_us())
+    inner = [g for g in timeline["gaps"] if g["end_us"] < timeline["spans"][-1]["end_us"]]
+    expect(len(timeline["spans"]) >= 3 and len(inner) == len(timeline["spans"]) - 1, timeline)
+    expect(all(g["cause"] in ("camera off", "network") for g in inner), timeline)
+    expect(daemon.metric("steppe_discontinuities_total") >= len(inner), "not counted")
+    expect(len(w.chunks("gate/main")) <= 2, f"a chunk each time: {w.chunks('gate/main')}")
 
 
 def test_a_full_store(w):

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "storaged/metrics.h"
 #include "tests/unit/session/desk.h"
 
 static const unsigned one_loop = 1, two_loops = 2;
@@ -192,9 +193,10 @@ static void test_what_a_recorder_gets_wrong(void **state)
 	f.at = d.world.wall;
 	desk_camera(&d, "gate-1");
 	person_dial(&recorder, &d, "rec", ROLE_RECORDER);
-	static const int refusals[] = {
-		REFUSAL_CHECKSUM, REFUSAL_MALFORMED_MEDIA, REFUSAL_SEQUENCE, REFUSAL_PROTOCOL};
-	for (unsigned i = 0; i < 4; i++) {
+	static const int refusals[] = {REFUSAL_CHECKSUM, REFUSAL_MALFORMED_MEDIA, REFUSAL_SEQUENCE,
+		REFUSAL_PROTOCOL, REFUSAL_TOO_LARGE};
+	for (unsigned i = 0; i < 5; i++) {
+		uint64_t counted = metrics_refusals(refusals[i]);
 		uint32_t stream = person_record(&recorder, &f, 1);
 		struct footage attempt = f;
 		if (i == 2)
@@ -202,6 +204,8 @@ static void test_what_a_recorder_gets_wrong(void **state)
 		struct buf *body = footage_fragment(&attempt, &h);
 		if (i == 3)
 			h.session ^= 1;
+		if (i == 4)
+			h.body_len = FRAGMENT_BODY_MAX + 1;
 		fragment_header_encode(&h, header);
 		if (i == 0)
 			body->data[body->len - 1] ^= 1;
@@ -211,6 +215,7 @@ static void test_what_a_recorder_gets_wrong(void **state)
 		append.header = (ProtobufCBinaryData){.data = header, .len = sizeof(header)};
 		person_send(&recorder, FRAME_APPEND, stream, &append.base, body);
 		person_expect_refusal(&recorder, stream, refusals[i]);
+		assert_int_equal(metrics_refusals(refusals[i]), counted + 1);
 		buf_unref(&body);
 	}
 	/* more than the credit */
