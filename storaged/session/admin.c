@@ -49,40 +49,39 @@ static struct admin *begin(struct conn *conn, uint32_t stream)
 	return a;
 }
 
-static void finish(struct admin *a)
+/* The answer, or why there is none. */
+static void answer(struct admin *a, int status, uint8_t type, const ProtobufCMessage *reply)
 {
+	if (status == -ENOENT)
+		request_refuse(&a->request, REFUSAL_UNKNOWN_CAMERA, 0, NULL);
+	else if (status == ERR_GUARD)
+		request_refuse(&a->request, REFUSAL_CONFLICT, 0, NULL);
+	else if (status)
+		request_refuse(&a->request, refusal_of_error(status), 0, NULL);
+	else
+		request_send(&a->request, type, reply, NULL, 0);
 	request_detach(&a->request);
 	free(a);
-}
-
-static void refuse_error(struct admin *a, int status)
-{
-	int refusal = status == -ENOENT     ? REFUSAL_UNKNOWN_CAMERA
-		      : status == ERR_GUARD ? REFUSAL_CONFLICT
-					    : refusal_of_error(status);
-	request_refuse(&a->request, refusal, 0, NULL);
 }
 
 /* --- one camera
  * --------------------------------------------------------------------------------------------------------------
  */
 
+static void free_camera(Steppe__Wire__Camera *camera)
+{
+	if (camera)
+		steppe__wire__camera__free_unpacked(camera, NULL);
+}
+
 static void on_put(struct catalog_put *put)
 {
 	struct admin *a = container_of(put, struct admin, ask.put);
-	if (put->status) {
-		refuse_error(a, put->status);
-	} else if (put->camera->removed) {
-		Steppe__Wire__CameraRemoved removed = STEPPE__WIRE__CAMERA_REMOVED__INIT;
-		request_send(&a->request, FRAME_CAMERA_REMOVED, &removed.base, NULL, 0);
-	} else {
-		Steppe__Wire__CameraPutReply reply = STEPPE__WIRE__CAMERA_PUT_REPLY__INIT;
-		reply.camera = put->camera;
-		request_send(&a->request, FRAME_CAMERA_PUT_REPLY, &reply.base, NULL, 0);
-	}
-	if (put->camera)
-		steppe__wire__camera__free_unpacked(put->camera, NULL);
-	finish(a);
+	Steppe__Wire__Camera *camera = put->camera;
+	Steppe__Wire__CameraPutReply reply = STEPPE__WIRE__CAMERA_PUT_REPLY__INIT;
+	reply.camera = camera;
+	answer(a, put->status, FRAME_CAMERA_PUT_REPLY, &reply.base);
+	free_camera(camera);
 }
 
 static bool judge_camera(struct conn *conn, uint32_t stream, const Steppe__Wire__Camera *camera)
@@ -130,19 +129,32 @@ void admin_camera_put(struct conn *conn, const struct frame *frame)
 	steppe__wire__camera_put__free_unpacked(ask, NULL);
 }
 
+/* Asks for what is registered of one camera; done() goes on with it. `act`: for the audit log, or
+ * NULL. */
+static void ask_for(struct conn *conn, uint32_t stream, const char *id, const char *act,
+	void (*done)(struct catalog_get *get))
+{
+	if (!camera_id_is_valid(id)) {
+		conn_refuse(conn, stream, REFUSAL_NAME, NULL);
+		return;
+	}
+	struct admin *a = begin(conn, stream);
+	if (!a)
+		return;
+	if (act)
+		audit(conn, act, "camera=%s", id);
+	a->ask.get.done = done;
+	catalog_get(a->service->config.catalog, &a->ask.get, id);
+}
+
 static void on_get(struct catalog_get *get)
 {
 	struct admin *a = container_of(get, struct admin, ask.get);
-	if (get->status) {
-		refuse_error(a, get->status);
-	} else {
-		Steppe__Wire__CameraReply reply = STEPPE__WIRE__CAMERA_REPLY__INIT;
-		reply.camera = get->camera;
-		request_send(&a->request, FRAME_CAMERA_REPLY, &reply.base, NULL, 0);
-	}
-	if (get->camera)
-		steppe__wire__camera__free_unpacked(get->camera, NULL);
-	finish(a);
+	Steppe__Wire__Camera *camera = get->camera;
+	Steppe__Wire__CameraReply reply = STEPPE__WIRE__CAMERA_REPLY__INIT;
+	reply.camera = camera;
+	answer(a, get->status, FRAME_CAMERA_REPLY, &reply.base);
+	free_camera(camera);
 }
 
 void admin_camera_get(struct conn *conn, const struct frame *frame)
@@ -151,16 +163,17 @@ void admin_camera_get(struct conn *conn, const struct frame *frame)
 		conn_unpack(conn, frame, &steppe__wire__camera_get__descriptor);
 	if (!ask)
 		return;
-	struct admin *a = NULL;
-	if (!camera_id_is_valid(ask->id))
-		conn_refuse(conn, frame->header.stream, REFUSAL_NAME, NULL);
-	else
-		a = begin(conn, frame->header.stream);
-	if (a) {
-		a->ask.get.done = on_get;
-		catalog_get(a->service->config.catalog, &a->ask.get, ask->id);
-	}
+	ask_for(conn, frame->header.stream, ask->id, NULL, on_get);
 	steppe__wire__camera_get__free_unpacked(ask, NULL);
+}
+
+static void on_removed(struct catalog_put *put)
+{
+	struct admin *a = container_of(put, struct admin, ask.put);
+	Steppe__Wire__Camera *camera = put->camera;
+	Steppe__Wire__CameraRemoved removed = STEPPE__WIRE__CAMERA_REMOVED__INIT;
+	answer(a, put->status, FRAME_CAMERA_REMOVED, &removed.base);
+	free_camera(camera);
 }
 
 /* Removing marks what is stored, under its version: footage and the camera's words stay. */
@@ -168,18 +181,14 @@ static void on_get_to_remove(struct catalog_get *get)
 {
 	struct admin *a = container_of(get, struct admin, ask.get);
 	Steppe__Wire__Camera *camera = get->camera;
-	int status = get->status;
-	if (status || a->gone) {
-		refuse_error(a, status);
-		if (camera)
-			steppe__wire__camera__free_unpacked(camera, NULL);
-		finish(a);
-		return;
+	if (get->status || a->gone) {
+		answer(a, get->status ? get->status : -ECANCELED, 0, NULL);
+	} else {
+		camera->removed = true;
+		a->ask.put = (struct catalog_put){.done = on_removed};
+		catalog_put(a->service->config.catalog, &a->ask.put, camera);
 	}
-	camera->removed = true;
-	a->ask.put = (struct catalog_put){.done = on_put};
-	catalog_put(a->service->config.catalog, &a->ask.put, camera);
-	steppe__wire__camera__free_unpacked(camera, NULL);
+	free_camera(camera);
 }
 
 void admin_camera_remove(struct conn *conn, const struct frame *frame)
@@ -188,16 +197,7 @@ void admin_camera_remove(struct conn *conn, const struct frame *frame)
 		conn_unpack(conn, frame, &steppe__wire__camera_remove__descriptor);
 	if (!ask)
 		return;
-	struct admin *a = NULL;
-	if (!camera_id_is_valid(ask->id))
-		conn_refuse(conn, frame->header.stream, REFUSAL_NAME, NULL);
-	else
-		a = begin(conn, frame->header.stream);
-	if (a) {
-		audit(conn, "camera-remove", "camera=%s", ask->id);
-		a->ask.get.done = on_get_to_remove;
-		catalog_get(a->service->config.catalog, &a->ask.get, ask->id);
-	}
+	ask_for(conn, frame->header.stream, ask->id, "camera-remove", on_get_to_remove);
 	steppe__wire__camera_remove__free_unpacked(ask, NULL);
 }
 
@@ -208,17 +208,13 @@ void admin_camera_remove(struct conn *conn, const struct frame *frame)
 static void on_walk(struct catalog_walk *walk)
 {
 	struct admin *a = container_of(walk, struct admin, ask.walk);
-	if (walk->status) {
-		refuse_error(a, walk->status);
-	} else {
-		Steppe__Wire__CameraListReply reply = STEPPE__WIRE__CAMERA_LIST_REPLY__INIT;
-		reply.cameras = walk->cameras;
-		reply.n_cameras = walk->count;
-		reply.more = walk->more;
-		request_send(&a->request, FRAME_CAMERA_LIST_REPLY, &reply.base, NULL, 0);
-	}
-	catalog_walk_release(walk);
-	finish(a);
+	struct catalog_walk found = *walk; /* the answer frees what it is part of */
+	Steppe__Wire__CameraListReply reply = STEPPE__WIRE__CAMERA_LIST_REPLY__INIT;
+	reply.cameras = found.cameras;
+	reply.n_cameras = found.count;
+	reply.more = found.more;
+	answer(a, found.status, FRAME_CAMERA_LIST_REPLY, &reply.base);
+	catalog_walk_release(&found);
 }
 
 void admin_camera_list(struct conn *conn, const struct frame *frame)
@@ -247,11 +243,7 @@ void admin_camera_list(struct conn *conn, const struct frame *frame)
 static void on_status(struct admin_status *status, const Steppe__Wire__StatusReply *reply)
 {
 	struct admin *a = container_of(status, struct admin, ask.status);
-	if (reply)
-		request_send(&a->request, FRAME_STATUS_REPLY, &reply->base, NULL, 0);
-	else
-		request_refuse(&a->request, REFUSAL_OVERLOAD, 0, NULL);
-	finish(a);
+	answer(a, reply ? 0 : -ENOMEM, FRAME_STATUS_REPLY, reply ? &reply->base : NULL);
 }
 
 void admin_status_begin(struct conn *conn, const struct frame *frame)

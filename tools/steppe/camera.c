@@ -52,6 +52,12 @@ static enum exit_code check_id(const struct command_call *call)
 	return ENDED_USAGE;
 }
 
+static enum exit_code open_for_one(struct command_call *call, struct cluster *cluster)
+{
+	enum exit_code code = check_id(call);
+	return code ? code : cluster_open(cluster, call);
+}
+
 static enum exit_code add_run(struct command_call *call, const void *args)
 {
 	const struct camera_args *a = args;
@@ -262,9 +268,7 @@ static enum exit_code show_run(struct command_call *call, const void *args)
 	(void)args;
 	struct cluster cluster;
 	char doing[128];
-	enum exit_code code = check_id(call);
-	if (!code)
-		code = cluster_open(&cluster, call);
+	enum exit_code code = open_for_one(call, &cluster);
 	if (code)
 		return code;
 	struct listing l = {.call = call, .json.to = stdout};
@@ -285,9 +289,7 @@ static enum exit_code remove_run(struct command_call *call, const void *args)
 	(void)args;
 	struct cluster cluster;
 	char doing[128];
-	enum exit_code code = check_id(call);
-	if (!code)
-		code = cluster_open(&cluster, call);
+	enum exit_code code = open_for_one(call, &cluster);
 	if (code)
 		return code;
 	snprintf(doing, sizeof(doing), "removing %s", call->words[0]);
