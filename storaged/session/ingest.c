@@ -153,11 +153,13 @@ static void note(struct ingest *in, const Steppe__Wire__Camera *camera)
 {
 	char *profiles[CAMERA_PROFILES_MAX];
 	Steppe__Wire__Camera with = *camera;
+	with.n_profiles = 0;
 	if (camera->n_profiles >= CAMERA_PROFILES_MAX) {
 		ingest_refuse(in, REFUSAL_UNKNOWN_STREAM, 0);
 		return;
 	}
-	memcpy(profiles, camera->profiles, camera->n_profiles * sizeof(*profiles));
+	for (; with.n_profiles < camera->n_profiles; with.n_profiles++)
+		profiles[with.n_profiles] = camera->profiles[with.n_profiles];
 	profiles[with.n_profiles++] = (char *)profile_of(in); /* packing does not write */
 	with.profiles = profiles;
 	in->operating = true;

@@ -65,8 +65,10 @@ static bool find_number(struct text t, const char *key, uint64_t *ret_value)
 			return false;
 		value = 10 * value + (uint64_t)(t.at[digits] - '0');
 	}
+	if (!digits)
+		return false;
 	*ret_value = value;
-	return digits > 0;
+	return true;
 }
 
 int ceph_df_parse(
