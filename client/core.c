@@ -38,10 +38,10 @@ void core_stop(struct core *c, struct loop_task *stopped)
 	c->cancelling = true;
 	/* one that ends others would upset a walk along the list: each is taken from the front of a
 	 * list of those to do */
-	struct list todo, *node;
-	list_init(&todo);
-	list_splice(&todo, &c->calls);
-	while ((node = list_pop(&todo))) {
+	struct list calls, *node;
+	list_init(&calls);
+	list_splice(&calls, &c->calls);
+	while ((node = list_pop(&calls))) {
 		struct call *call = list_entry(node, struct call, node);
 		list_append(&c->calls, node);
 		call->cancel(call);
